@@ -1,0 +1,68 @@
+/* process.c -- see process.h.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "process.h"
+
+#include "err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int process_guard_stdio(struct err *err)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        int got;
+
+        if (fcntl(fd, F_GETFD) != -1 || errno != EBADF)
+            continue;
+        /* the lowest free number is taken, and all below are open by now */
+        got = open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+        if (got == -1)
+            return err_set(err, errno, "cannot open '/dev/null' in place of a closed descriptor %d",
+                           fd);
+    }
+    return 0;
+}
+
+uint64_t process_raise_nofile(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+        return 1024;
+    if (limit.rlim_cur != limit.rlim_max) {
+        struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+unsigned process_cpus(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return n > 0 ? (unsigned)n : 1;
+}
+
+void process_on_signal(int signo, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(signo, &action, NULL);
+}
+
+void process_ignore(const int *signals)
+{
+    process_on_signal(SIGPIPE, SIG_IGN);
+    for (; *signals; signals++)
+        process_on_signal(*signals, SIG_IGN);
+}

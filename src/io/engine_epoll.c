@@ -1,0 +1,292 @@
+/* engine_epoll.c -- readiness turned into completions: try; if it would block, park; when the kernel
+ * says ready, finish.
+ *
+ * A socket is registered once, edge-triggered, and only when an operation had to wait for the first
+ * time: a short connection whose bytes are there already never meets epoll_ctl. What the edges told is
+ * kept in sock->ready, so a message costs its share of one epoll_wait, one recv and one send.
+ *
+ * Rounds keep it fair. A round serves the sockets that the last epoll_wait named ('now'); one whose
+ * next operation could go on at once waits for the next round ('later'), so a client that streams
+ * cannot keep the kernel from being asked about the others. A started send goes to the front: its
+ * buffer is back before the next receive needs one.
+ *
+ * After a short read the socket is known to be empty and the EAGAIN of one more recv is saved, except
+ * where a short read proves nothing: behind a FIN, an error, or an urgent byte, at whose mark recv
+ * stops (tcp_recvmsg_locked in net/ipv4/tcp.c). No new edge comes for what lies behind those.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BATCH 256
+
+/* sock->ready */
+enum {
+    READY_IN = 1 << 0,   /* receiving or accepting may succeed */
+    READY_OUT = 1 << 1,  /* sending may succeed */
+    READY_MORE = 1 << 2, /* a short read proves nothing: read until it would block */
+    WATCH_IN = 1 << 3,   /* epoll reports these directions; */
+    WATCH_OUT = 1 << 4,
+    CANCEL_IN = 1 << 5, /* do not wait any longer */
+    CANCEL_OUT = 1 << 6,
+    SEEN = 1 << 7, /* a first operation was started */
+};
+
+struct epoll_state {
+    int epoll_fd;
+    int wake_fd;
+    bool woken;
+    struct list now;
+    struct list later;
+    struct epoll_event batch[BATCH];
+};
+
+static int epoll_init(struct io *io, struct err *err)
+{
+    struct epoll_state *s = calloc(1, sizeof *s);
+    /* edge-triggered, so that waking needs no read to be over */
+    struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    int r;
+
+    if (!s)
+        return err_set(err, ENOMEM, "cannot set up the epoll engine");
+    list_init(&s->now);
+    list_init(&s->later);
+    s->wake_fd = -1;
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (s->epoll_fd == -1) {
+        r = err_set(err, errno, "cannot set up the epoll engine: epoll_create1");
+        goto fail;
+    }
+    s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->wake_fd == -1) {
+        r = err_set(err, errno, "cannot set up the epoll engine: eventfd");
+        goto fail;
+    }
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->wake_fd, &wake) == -1) {
+        r = err_set(err, errno, "cannot set up the epoll engine: epoll_ctl");
+        goto fail;
+    }
+    io->state = s;
+    return 0;
+fail:
+    if (s->wake_fd != -1)
+        close(s->wake_fd);
+    if (s->epoll_fd != -1)
+        close(s->epoll_fd);
+    free(s);
+    return r;
+}
+
+static void epoll_done(struct io *io)
+{
+    struct epoll_state *s = io->state;
+
+    close(s->wake_fd);
+    close(s->epoll_fd);
+    free(s);
+}
+
+static void epoll_wake(struct io *io)
+{
+    const struct epoll_state *s = io->state;
+    int saved = errno; /* this may be a signal handler */
+    ssize_t n = write(s->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+
+    (void)n; /* EAGAIN: the counter is full, so a wake-up is on its way */
+    errno = saved;
+}
+
+/* Asks epoll to report one more direction. Returns 0 or -errno. Adding and changing both report what
+ * is ready already, so nothing is missed between the call that would have blocked and this one. */
+static int watch(const struct epoll_state *s, struct io_sock *sock, uint32_t direction)
+{
+    struct epoll_event event = {.events = EPOLLET, .data.ptr = sock};
+    uint32_t watched = sock->ready & (WATCH_IN | WATCH_OUT), all = watched | direction;
+
+    if (all == watched)
+        return 0;
+    if (all & WATCH_IN)
+        event.events |= EPOLLIN | EPOLLRDHUP | EPOLLPRI;
+    if (all & WATCH_OUT)
+        event.events |= EPOLLOUT;
+    if (epoll_ctl(s->epoll_fd, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, sock->fd, &event) == -1)
+        return -errno;
+    sock->ready |= direction;
+    return 0;
+}
+
+static bool can_go_on(const struct io_sock *sock)
+{
+    return (sock->in != IO_IDLE && (sock->ready & READY_IN)) ||
+           (sock->out != IO_IDLE && (sock->ready & READY_OUT));
+}
+
+static void epoll_start(struct io *io, struct io_sock *sock, enum io_op op)
+{
+    struct epoll_state *s = io->state;
+
+    if (!(sock->ready & SEEN))
+        sock->ready = SEEN | READY_IN | READY_OUT; /* nothing is known: find out by trying */
+    if (!can_go_on(sock))
+        return;
+    if (op == IO_SEND || op == IO_CONNECT) {
+        list_remove(&sock->run);
+        list_prepend(&s->now, &sock->run);
+    } else if (!list_linked(&sock->run)) {
+        list_append(&s->later, &sock->run);
+    }
+}
+
+static void epoll_cancel(struct io *io, struct io_sock *sock)
+{
+    struct epoll_state *s = io->state;
+
+    if (sock->in != IO_IDLE)
+        sock->ready |= READY_IN | CANCEL_IN;
+    if (sock->out != IO_IDLE)
+        sock->ready |= READY_OUT | CANCEL_OUT;
+    list_remove(&sock->run);
+    list_append(&s->now, &sock->run);
+}
+
+/* close(2) takes the socket out of epoll, because nobody else holds its description. */
+static void epoll_forget(struct io *io, struct io_sock *sock)
+{
+    (void)io;
+    list_remove(&sock->run);
+    sock->ready = 0;
+}
+
+/* The operation would block. Returns whether it is over all the same: cancelled, or not watchable. */
+static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, enum io_op op)
+{
+    bool in = op == IO_ACCEPT || op == IO_RECV;
+    int r = sock->ready & (in ? CANCEL_IN : CANCEL_OUT) ? -ECANCELED : 0;
+
+    sock->ready &= ~(uint32_t)(in ? READY_IN | READY_MORE : READY_OUT);
+    if (r == 0)
+        r = watch(io->state, sock, in ? WATCH_IN : WATCH_OUT);
+    if (r < 0)
+        fill_event(ev, sock, op, r);
+    return r < 0;
+}
+
+static bool serve_out(struct io *io, struct io_sock *sock, struct io_event *ev)
+{
+    enum io_op op = sock->out;
+    bool over;
+
+    if (op == IO_IDLE || !(sock->ready & READY_OUT))
+        return false;
+    over = op == IO_SEND ? try_send(io, sock, ev, 0) : try_connect(io, sock, ev);
+    over = over || must_wait(io, sock, ev, op);
+    if (over)
+        sock->ready &= ~(uint32_t)CANCEL_OUT;
+    return over;
+}
+
+static bool serve_in(struct io *io, struct io_sock *sock, struct io_event *ev)
+{
+    enum io_op op = sock->in;
+    bool over;
+
+    if (op == IO_IDLE || !(sock->ready & READY_IN))
+        return false;
+    over = op == IO_RECV ? try_recv(io, sock, ev, 0) : try_accept(io, sock, ev, SOCK_NONBLOCK);
+    if (over && ev->buf && ev->buf->len < ev->buf->cap &&
+        (sock->ready & (WATCH_IN | READY_MORE)) == WATCH_IN)
+        sock->ready &= ~(uint32_t)READY_IN;
+    over = over || must_wait(io, sock, ev, op);
+    if (over)
+        sock->ready &= ~(uint32_t)CANCEL_IN;
+    return over;
+}
+
+/* One event of this socket, if it has one. */
+static bool serve(struct io *io, struct io_sock *sock, struct io_event *ev)
+{
+    struct epoll_state *s = io->state;
+
+    if (!serve_out(io, sock, ev))
+        return serve_in(io, sock, ev);
+    if (sock->in != IO_IDLE && (sock->ready & READY_IN))
+        list_append(&s->later, &sock->run);
+    return true;
+}
+
+static void note(struct epoll_state *s, const struct epoll_event *event)
+{
+    struct io_sock *sock = event->data.ptr;
+
+    if (!sock) {
+        s->woken = true;
+        return;
+    }
+    if (event->events & (EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP))
+        sock->ready |= READY_IN;
+    if (event->events & (EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP))
+        sock->ready |= READY_MORE;
+    if (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+        sock->ready |= READY_OUT;
+    if (can_go_on(sock) && !list_linked(&sock->run))
+        list_append(&s->now, &sock->run);
+}
+
+/* Begins a new round. Returns the number of events, 0 at the deadline or after a signal, or -errno. */
+static int ask_kernel(struct io *io, int64_t deadline_ns)
+{
+    struct epoll_state *s = io->state;
+    int timeout_ms = 0, n;
+
+    if (list_empty(&s->later))
+        timeout_ms = deadline_ns == NEVER ? -1 : clock_timeout_ms(clock_now_ns(), deadline_ns);
+    n = epoll_wait(s->epoll_fd, s->batch, BATCH, timeout_ms);
+    if (n == -1 && errno != EINTR)
+        return -errno;
+    io->now_ns = clock_now_ns();
+    list_move_all(&s->now, &s->later);
+    for (int i = 0; i < n; i++)
+        note(s, &s->batch[i]);
+    return n > 0 ? n : 0;
+}
+
+static int epoll_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
+{
+    struct epoll_state *s = io->state;
+    struct list *node;
+    int n;
+
+    for (;;) {
+        if (s->woken) {
+            s->woken = false;
+            fill_event(ev, NULL, IO_WAKE, 0);
+            return 1;
+        }
+        while ((node = list_pop(&s->now)))
+            if (serve(io, container_of(node, struct io_sock, run), ev))
+                return 1;
+        n = ask_kernel(io, deadline_ns);
+        if (n < 0 || (n == 0 && list_empty(&s->now)))
+            return n;
+    }
+}
+
+const struct io_engine engine_epoll = {
+    .name = "epoll",
+    .init = epoll_init,
+    .done = epoll_done,
+    .start = epoll_start,
+    .cancel = epoll_cancel,
+    .forget = epoll_forget,
+    .next = epoll_next,
+    .wake = epoll_wake,
+};

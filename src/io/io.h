@@ -1,0 +1,138 @@
+/* io.h -- ask for one operation, later take its event.
+ *
+ * A worker thread owns one struct io. It starts operations on sockets with the verbs below and takes
+ * their results, one at a time, from io_next(). The contract is the same for every engine:
+ *
+ *   - A socket has at most one operation outstanding per direction (asserted): accepting and receiving
+ *     are "in", connecting and sending are "out". The directions are independent.
+ *   - Every started operation yields exactly one event. Verbs cannot fail and never complete in place:
+ *     all outcomes, good or bad, come from io_next(). A direction is idle again when io_next() returns
+ *     its event, so handlers never nest, and the owner of a socket may free it as soon as both
+ *     directions are idle and the socket is closed.
+ *   - A send is complete when the kernel took all of it. EINTR, EAGAIN and short writes stay inside.
+ *     A started send is tried before the next receive is delivered.
+ *   - A struct io_buf has one holder. A receive's event gives one to you, io_send() takes it, io_buf_put()
+ *     gives it back. An idle or waiting socket holds none.
+ *   - After io_cancel() an operation that can still complete at once does so; any other ends with
+ *     -ECANCELED. So "accept, cancel" repeated until -ECANCELED empties an accept queue.
+ *   - Only io_wake() may be called from another thread, or from a signal handler.
+ *
+ * An echo is therefore two handlers:
+ *
+ *     case IO_RECV: if (ev->result > 0) io_send(io, ev->sock, ev->buf); else ...the peer has ended
+ *     case IO_SEND: if (ev->result >= 0) io_recv(io, ev->sock); else ...the peer is gone
+ *
+ * docs/design.md says why the boundary is here. engine.h is the implementers' side.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef IO_IO_H
+#define IO_IO_H
+
+#include "../base/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct addr;
+struct err;
+struct io;
+
+enum io_op {
+    IO_IDLE,    /* nothing outstanding */
+    IO_ACCEPT,  /* result: the new descriptor, to be used with an io of the same engine */
+    IO_CONNECT, /* result: 0 */
+    IO_RECV,    /* result: the bytes in buf, or 0 at the end of the stream */
+    IO_SEND,    /* result: the bytes sent, always all of them on success */
+    IO_WAKE,    /* io_wake() was called, once or more often; sock is NULL */
+};
+
+/* A slice of memory lent by the io's pool. */
+struct io_buf {
+    unsigned char *data; /* the bytes in use begin here, */
+    uint32_t len;        /* so many they are, */
+    uint32_t cap;        /* and so many there is room for */
+    struct list node;    /* the pool's own */
+};
+
+/* Embedded in its owner: connection, listener, bench flow. Zero it and set fd (io_sock_init). */
+struct io_sock {
+    int fd;
+    enum io_op in;          /* IO_IDLE, IO_ACCEPT or IO_RECV; read-only outside io/ */
+    enum io_op out;         /* IO_IDLE, IO_CONNECT or IO_SEND; likewise */
+    uint32_t sent;          /* bytes of the send under way that the kernel took; likewise */
+    int64_t moved_ns;       /* when bytes last moved, either way (io_now's clock); likewise */
+    struct io_buf *sending; /* from here on the engine's own: the buffer it took, */
+    struct list run;        /* its place in a queue of the engine, */
+    uint32_t ready;         /* and what is known about its readiness */
+};
+
+struct io_event {
+    struct io_sock *sock;
+    struct io_buf *buf; /* IO_RECV with a positive result: yours now; otherwise NULL */
+    enum io_op op;
+    int result; /* >= 0 as listed above, or -errno */
+};
+
+struct io_config {
+    const char *engine; /* a name from io_engines(), or NULL or "auto": the first that works here */
+    uint32_t buf_size;  /* bytes that one receive may bring; 0: IO_BUF_SIZE */
+};
+
+#define IO_BUF_SIZE (64u * 1024)
+
+/* The engines built in, by preference, NULL at the end. */
+const char *const *io_engines(void);
+
+/* Returns 0, or -errno with 'err' naming the engine and the reason. */
+int io_create(struct io **ret, const struct io_config *config, struct err *err);
+
+/* All sockets must be idle and all buffers back. NULL is fine. */
+void io_destroy(struct io *io);
+
+const char *io_engine_name(const struct io *io);
+
+/* Does the engine want a thread, with an io of its own, for each connection? */
+bool io_thread_per_client(const struct io *io);
+
+/* The time as of the latest io_next(), on the monotonic clock (base/clock.h). */
+int64_t io_now(const struct io *io);
+
+void io_sock_init(struct io_sock *sock, int fd);
+
+/* Takes one connection from a listening socket. */
+void io_accept(struct io *io, struct io_sock *listener);
+
+/* Connects the socket; 'to' is needed during the call only. */
+void io_connect(struct io *io, struct io_sock *sock, const struct addr *to);
+
+/* Receives what there is, up to one buffer. -ENOMEM when there is no memory for one. */
+void io_recv(struct io *io, struct io_sock *sock);
+
+/* Sends all of 'buf' and gives it back to the pool, whatever the outcome. After a failure sock->sent
+ * says how much went out. */
+void io_send(struct io *io, struct io_sock *sock, struct io_buf *buf);
+
+/* Asks what is outstanding on 'sock' to end now; each operation's event still comes. */
+void io_cancel(struct io *io, struct io_sock *sock);
+
+/* No more will be sent: a FIN follows what was sent (shutdown(2), SHUT_WR). No send outstanding. */
+void io_shutdown(struct io *io, struct io_sock *sock);
+
+/* Closes the descriptor. Both directions must be idle; there is no event. */
+void io_close(struct io *io, struct io_sock *sock);
+
+/* Whom the socket is connected to. Returns 0 or -errno; -ENOTCONN when the peer is gone already. */
+int io_peer(const struct io *io, const struct io_sock *sock, struct addr *ret);
+
+/* A buffer of one's own to fill and send, or NULL when there is no memory. */
+struct io_buf *io_buf_get(struct io *io);
+void io_buf_put(struct io *io, struct io_buf *buf);
+
+/* Waits for an event until 'deadline_ns' (NEVER: for ever). Returns 1 with *ev filled; 0 when the
+ * deadline passed or a signal arrived; or -errno when the engine is broken. */
+int io_next(struct io *io, struct io_event *ev, int64_t deadline_ns);
+
+/* Makes io_next() return an IO_WAKE soon. Safe in any thread and in a signal handler. */
+void io_wake(struct io *io);
+
+#endif

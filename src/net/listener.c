@@ -1,0 +1,78 @@
+/* listener.c -- see listener.h.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "listener.h"
+
+#include "../base/err.h"
+#include "sock.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+/* What a user can do about a refused bind. */
+static int bind_error(const struct addr *addr, int code, struct err *err)
+{
+    char text[ADDR_TEXT_MAX];
+
+    addr_text(text, addr);
+    if (code == EACCES)
+        return err_set(err, code,
+                       "cannot bind to '%s' (ports below 1024 want CAP_NET_BIND_SERVICE; "
+                       "use another or net.ipv4.ip_unprivileged_port_start)",
+                       text);
+    return err_set(err, code, "cannot bind to '%s'", text);
+}
+
+static void set_inherited(int fd, const struct listener_config *config)
+{
+    /* comfort, not correctness: a kernel or sandbox that refuses one of these still serves */
+    (void)sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    (void)sock_set_buffers(fd, config->sndbuf, config->rcvbuf);
+}
+
+int listener_open(int *ret_fd, const struct addr *addr, const struct listener_config *config,
+                  struct err *err)
+{
+    char text[ADDR_TEXT_MAX];
+    int fd, r;
+
+    addr_text(text, addr);
+    fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd == -1)
+        return err_set(err, errno, "cannot create a socket for '%s'", text);
+    r = sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (r == 0)
+        r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    if (r == 0 && addr->sa.sa_family == AF_INET6)
+        r = sock_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, config->v6only);
+    if (r < 0) {
+        err_set(err, -r, "cannot set socket options for '%s'", text);
+        goto fail;
+    }
+    set_inherited(fd, config);
+    if (bind(fd, &addr->sa, addr->len) == -1) {
+        r = bind_error(addr, errno, err);
+        goto fail;
+    }
+    if (listen(fd, config->backlog) == -1) {
+        r = err_set(err, errno, "cannot listen on '%s'", text);
+        goto fail;
+    }
+    *ret_fd = fd;
+    return 0;
+fail:
+    close(fd);
+    return r;
+}
+
+int listener_backlog(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+        return -errno;
+    return (int)info.tcpi_sacked;
+}

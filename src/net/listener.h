@@ -1,0 +1,37 @@
+/* listener.h -- a listening TCP socket, and the queue behind it.
+ *
+ * Linux keeps two queues per listener: half-open connections (SYN received) and the accept queue of
+ * complete ones. The backlog of listen(2) is the limit of the second; it admits one more than its
+ * value, and net.core.somaxconn caps it silently (listen(2), net/ipv4/inet_connection_sock.c).
+ *
+ * What is set on a listener its connections inherit, at no cost per connection: TCP_NODELAY, buffer
+ * sizes, keepalive, and SO_OOBINLINE, without which an "urgent" byte would be missing from the echo.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+
+#include "addr.h"
+
+struct err;
+
+/* As large as net.core.somaxconn allows. */
+#define LISTENER_BACKLOG_MAX INT32_MAX
+
+struct listener_config {
+    int backlog;
+    bool v6only;             /* an IPv6 socket serves IPv4 clients too, unless this is set */
+    uint64_t sndbuf, rcvbuf; /* bytes; 0: the kernel's choice */
+};
+
+/* Opens a non-blocking, close-on-exec listening socket on 'addr'. SO_REUSEADDR lets a restart bind at
+ * once; SO_REUSEPORT is not set, so a second server on the same address fails. Returns 0 and sets
+ * *ret_fd, which the caller closes; or -errno. */
+int listener_open(int *ret_fd, const struct addr *addr, const struct listener_config *config,
+                  struct err *err);
+
+/* The backlog in force, after the kernel capped it: TCP_INFO of a listening socket carries it in
+ * tcpi_sacked (net/ipv4/tcp.c, tcp_get_info). Returns it, or -errno. */
+int listener_backlog(int fd);
+
+#endif

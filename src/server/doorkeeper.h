@@ -1,0 +1,61 @@
+/* doorkeeper.h -- who gets in, and when.
+ *
+ * The doorkeeper owns the listeners. It accepts while there is a place (--concurrency), numbers each
+ * client, announces it, and gives it to a worker. Full means wait: without a place, a descriptor or
+ * memory it accepts nothing, and the kernel's backlog holds who comes; it goes on when a place is
+ * given back, or after a pause. It never spins and never turns an accepted client away: one that was
+ * accepted and cannot be placed yet is held.
+ *
+ * Draining, it accepts until the queues are empty, then closes the listeners.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SERVER_DOORKEEPER_H
+#define SERVER_DOORKEEPER_H
+
+#include "../io/io.h"
+#include "../net/addr.h"
+
+#include <stddef.h>
+
+struct err;
+struct server;
+struct worker;
+
+struct door_listener {
+    struct io_sock sock;
+    struct doorkeeper *door;
+    int held_fd; /* accepted, not placed yet; -1: none */
+    bool empty;  /* draining: nobody waits here any more */
+    bool closed;
+    char text[ADDR_TEXT_MAX];
+};
+
+struct doorkeeper {
+    struct server *server;
+    struct worker *worker; /* worker 0 */
+    struct door_listener *listeners;
+    size_t n;
+    uint64_t admitted;     /* clients so far: the latest one's ordinal */
+    unsigned turn;         /* the worker whose turn it is */
+    int64_t paused_ns;     /* out of something: try again then; NEVER: not paused */
+    int64_t complained_ns; /* when that was logged last */
+};
+
+/* Opens a listener for every address of every endpoint. Returns 0 or -errno, nothing left open. */
+int door_open(struct doorkeeper *door, struct server *server, struct err *err);
+void door_destroy(struct doorkeeper *door);
+
+/* Logs the "listening on" lines. */
+void door_announce(const struct doorkeeper *door);
+
+/* Worker 0 calls these. Begin to accept: */
+void door_start(struct doorkeeper *door);
+/* the event of an accept: */
+void door_accepted(struct door_listener *listener, int result);
+/* something may have changed: a place was given back, the server drains: */
+void door_woken(struct doorkeeper *door);
+/* deadlines: */
+int64_t door_deadline(const struct doorkeeper *door);
+void door_expired(struct doorkeeper *door);
+
+#endif

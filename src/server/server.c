@@ -1,0 +1,144 @@
+/* server.c -- see server.h: put together, run, taken apart.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "server.h"
+
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../base/units.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int create_workers(struct server *server, struct err *err)
+{
+    unsigned n = server->config.workers;
+    int r;
+
+    server->workers = calloc(n, sizeof(struct worker *));
+    if (!server->workers)
+        return err_set(err, ENOMEM, "cannot create %u workers", n);
+    do {
+        r = worker_create(&server->workers[server->n_workers], server, err);
+        if (r < 0)
+            return r;
+        server->n_workers++;
+    } while (server->n_workers < n && !io_thread_per_client(server->workers[0]->io));
+    return 0;
+}
+
+int server_create(struct server **ret, const struct server_config *config, struct err *err)
+{
+    struct server *server = calloc(1, sizeof *server);
+    int r;
+
+    if (!server)
+        return err_set(err, ENOMEM, "cannot create a server");
+    server->config = *config;
+    list_init(&server->helpers);
+    roll_init(&server->roll, config->verbose);
+    r = create_workers(server, err);
+    if (r == 0)
+        r = door_open(&server->door, server, err);
+    if (r < 0) {
+        server_destroy(server);
+        return r;
+    }
+    server->door.worker = server->workers[0];
+    server->workers[0]->door = &server->door;
+    server->born_ns = clock_now_ns();
+    *ret = server;
+    return 0;
+}
+
+static int start_threads(struct server *server, struct err *err)
+{
+    int r = 0;
+
+    for (unsigned i = 1; i < server->n_workers && r == 0; i++)
+        r = worker_start(server->workers[i]);
+    return r < 0 ? err_set(err, -r, "cannot start a worker's thread") : 0;
+}
+
+int server_run(struct server *server, struct err *err)
+{
+    struct worker *first = server->workers[0];
+    int r = start_threads(server, err);
+
+    if (r == 0)
+        door_announce(&server->door);
+    else
+        server_stop(server); /* those that did start end in the ordinary way */
+    door_start(&server->door);
+    worker_run(first);
+    for (unsigned i = 1; i < server->n_workers; i++)
+        worker_join(server->workers[i]);
+    worker_reap(server, true);
+    worker_add_tally(first);
+    roll_report(&server->roll, 0, true);
+    return r;
+}
+
+void server_stop(struct server *server)
+{
+    server->stop = 1;
+    io_wake(server->workers[0]->io);
+}
+
+void server_attend(struct server *server)
+{
+    worker_reap(server, false);
+    if (!server->stop || atomic_load(&server->draining))
+        return;
+    server->drain_start_ns = io_now(server->workers[0]->io);
+    server->drain_end_ns = clock_after(server->drain_start_ns, server->config.drain_ns);
+    log_event(LOG_INFO, "draining",
+              LOG_FIELDS({"clients", NULL, (int64_t)atomic_load(&server->places)}),
+              "draining: %" PRIuFAST64 " clients are being served", atomic_load(&server->places));
+    atomic_store(&server->draining, true);
+    for (unsigned i = 1; i < server->n_workers; i++)
+        io_wake(server->workers[i]->io);
+    worker_wake_helpers(server);
+}
+
+void server_place_free(struct server *server)
+{
+    atomic_fetch_sub(&server->places, 1);
+    if (atomic_load(&server->place_wanted) && atomic_exchange(&server->place_wanted, false))
+        io_wake(server->workers[0]->io);
+}
+
+void server_sum_up(const struct server *server)
+{
+    const struct tally *t = &server->tally;
+    int64_t span_ns = clock_now_ns() - server->born_ns;
+    uint64_t clients = server->door.admitted;
+    char span[UNITS_TEXT_MAX], cut[128] = "";
+
+    if (t->cut)
+        snprintf(cut, sizeof cut, ", %" PRIu64 " connection%s cut with %" PRIu64 " bytes unsent",
+                 t->cut, t->cut == 1 ? "" : "s", t->cut_bytes);
+    log_event(LOG_INFO, "summary",
+              LOG_FIELDS({"clients", NULL, (int64_t)clients}, {"bytes", NULL, (int64_t)t->bytes},
+                         {"ms", NULL, span_ns / NS_PER_MS}, {"cut", NULL, (int64_t)t->cut},
+                         {"cut_bytes", NULL, (int64_t)t->cut_bytes},
+                         {"resets", NULL, (int64_t)t->resets}),
+              "served %" PRIu64 " client%s in %s, %" PRIu64 " bytes echoed%s", clients,
+              clients == 1 ? "" : "s", units_duration_text(span, span_ns), t->bytes, cut);
+}
+
+void server_destroy(struct server *server)
+{
+    if (!server)
+        return;
+    door_destroy(&server->door);
+    for (unsigned i = 0; i < server->n_workers; i++)
+        worker_destroy(server->workers[i]);
+    free(server->workers);
+    pthread_mutex_destroy(&server->roll.lock);
+    free(server);
+}

@@ -1,0 +1,60 @@
+/* worker.h -- one thread, one struct io, the connections it serves.
+ *
+ * Worker 0 runs on the thread of server_run() and carries the doorkeeper. Every worker runs the same
+ * loop: take an event, call the handler it names, let deadlines pass. Workers share nothing but the
+ * inbox through which connections are handed over, and the atomics of struct server.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include "../base/timer.h"
+#include "../io/io.h"
+#include "server.h"
+
+struct conn;
+
+struct worker {
+    struct server *server;
+    struct io *io;
+    struct doorkeeper *door; /* worker 0's; NULL elsewhere */
+    struct timers timers;    /* one per connection that has a deadline */
+    struct list conns;
+    bool draining;    /* has told its connections */
+    bool started;     /* 'thread' is to be joined */
+    bool helper;      /* serves one client and ends, */
+    bool expecting;   /* and that one has not come yet */
+    atomic_bool over; /* a helper's thread is about to end */
+    struct tally tally;
+    pthread_t thread;
+    pthread_mutex_t inbox_lock;
+    struct list inbox; /* connections handed over, not started yet */
+    struct list node;  /* of a helper, in server->helpers */
+};
+
+int worker_create(struct worker **ret, struct server *server, struct err *err);
+void worker_destroy(struct worker *w);
+
+/* Serves until nobody is left and nobody will come. When the engine breaks, which no kernel does that
+ * keeps its promises, it says so and ends the process with 1. */
+void worker_run(struct worker *w);
+
+/* Runs worker_run() on a thread of its own. Returns 0 or -errno. */
+int worker_start(struct worker *w);
+
+/* Waits for that thread to end, and adds up what it counted. */
+void worker_join(struct worker *w);
+void worker_add_tally(const struct worker *w);
+
+/* Hands 'c' over, from the doorkeeper's thread; the worker starts it. */
+void worker_give(struct worker *w, struct conn *c);
+
+/* Helpers, for an engine with a thread per client; all on worker 0's thread. A new one, which serves the
+ * next connection given to it and ends. Returns 0 or -errno. */
+int worker_spawn(struct worker **ret, struct server *server);
+
+/* Puts away the helpers that are over; 'all': waits for each. */
+void worker_reap(struct server *server, bool all);
+void worker_wake_helpers(struct server *server);
+
+#endif
