@@ -1,0 +1,569 @@
+"""The service around the echo: who gets in, who has to leave, how it ends, and what the log says."""
+
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from conftest import (PATIENCE, eventually, fill, fin_sent, receive_all, receive_exactly, reset,
+                      tcp_states)
+
+
+def echoes(sock, message=b"hello"):
+    sock.sendall(message)
+    return receive_exactly(sock, len(message)) == message
+
+
+def connect_in_background(server):
+    """A connect(2) that is not waited for: the kernel completes it out of the backlog, or retries."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.connect_ex(("127.0.0.1", server.port))
+    return sock
+
+
+# --- the classic pair ---------------------------------------------------------------------------
+
+
+def test_classic_is_the_server_of_the_lesson(server):
+    """One client after the other, a backlog of five, five clients, then the end."""
+    srv = server("--classic")
+    assert "backlog 5, engine classic, one client at a time" in srv.log
+    first = srv.connect()
+    assert echoes(first)
+    waiting = [srv.connect() for _ in range(2)]
+    for sock in waiting:
+        sock.sendall(b"me too")
+    srv.wait_log("client 1 connected from 127.0.0.1:%d$" % first.getsockname()[1])
+    assert "client 2" not in srv.log
+    first.close()
+    for number, sock in enumerate(waiting, 2):
+        assert receive_exactly(sock, 6) == b"me too"
+        srv.wait_log("client %d connected" % number)
+        assert f"client {number + 1} connected" not in srv.log
+        sock.close()
+    for number in (4, 5):
+        with srv.connect() as sock:
+            assert echoes(sock)
+            assert srv.proc.poll() is None
+    assert srv.wait_exit() == 0
+    assert re.search(r"^served 5 clients in .*, 27 bytes echoed\n\Z", srv.log, re.M), srv.log
+
+
+def test_classic_is_only_a_preset(server):
+    srv = server("--clients", "1", "--classic")
+    with srv.connect() as sock:
+        assert echoes(sock)
+    assert srv.wait_exit() == 0
+    assert "engine classic" in srv.log and "served 1 client in" in srv.log
+
+
+def test_classic_backlog_admits_one_more_than_its_value(server):
+    """listen(fd, 5) keeps six complete connections; the seventh's SYN is dropped."""
+    srv = server("--classic")
+    srv.serves_fresh_clients = False
+    first = srv.connect()
+    assert echoes(first)
+    socks = [connect_in_background(srv) for _ in range(8)]
+    eventually(lambda: tcp_states(srv.port).count("01") == 7, "the first client and six that wait")
+    for sock in [first, *socks]:
+        sock.close()
+
+
+# --- who gets in --------------------------------------------------------------------------------
+
+
+def test_concurrency_holds_the_others_in_the_backlog(echo):
+    srv = echo("--concurrency", "2")
+    one, two, three = (srv.connect() for _ in range(3))
+    three.sendall(b"waiting")
+    assert echoes(one) and echoes(two)
+    assert "client 3 connected" not in srv.log
+    one.close()
+    assert receive_exactly(three, 7) == b"waiting"
+    two.close()
+    three.close()
+
+
+def test_a_reset_gives_the_place_back(echo):
+    srv = echo("--concurrency", "1")
+    for _ in range(20):
+        sock = srv.connect()
+        assert echoes(sock)
+        reset(sock)
+
+
+def test_ends_after_so_many_clients(echo):
+    srv = echo("--clients", "3")
+    socks = [srv.connect() for _ in range(3)]
+    assert all(echoes(sock) for sock in socks)
+    late = srv.connect()
+    for sock in socks:
+        assert srv.proc.poll() is None
+        sock.close()
+    assert srv.wait_exit() == 0
+    assert "served 3 clients" in srv.log and "client 4" not in srv.log
+    with pytest.raises(ConnectionResetError):
+        late.recv(1)
+
+
+def test_several_endpoints_share_one_server(launch):
+    srv = launch("--clients", "3", "127.0.0.1:0", "[::1]:0", "localhost", "0")
+    ports = [int(srv.wait_log(r"listening on \S+:(\d+)", n).group(1)) for n in (1, 2, 3)]
+    for host, port in zip(("127.0.0.1", "::1", "localhost"), ports):
+        with socket.create_connection((host, port)) as sock:
+            assert echoes(sock)
+    assert srv.wait_exit() == 0
+
+
+def test_a_bare_port_serves_both_families(launch):
+    srv = launch("0").wait_ready()
+    assert "listening on [::]:" in srv.log
+    for host in ("127.0.0.1", "::1"):
+        with srv.connect(host) as sock:
+            assert echoes(sock)
+    srv.wait_log(r"client 1 connected from 127\.0\.0\.1:\d+$")
+    srv.wait_log(r"client 2 connected from \[::1\]:\d+$")
+
+
+@pytest.mark.parametrize("flag,listens,serves,refuses", [
+    ("-4", "0.0.0.0:", "127.0.0.1", "::1"),
+    ("-6", "[::]:", "::1", "127.0.0.1"),
+])
+def test_one_family_only(launch, flag, listens, serves, refuses):
+    srv = launch(flag, "0").wait_ready()
+    srv.serves_fresh_clients = False
+    assert "listening on " + listens in srv.log
+    with srv.connect(serves) as sock:
+        assert echoes(sock)
+    with pytest.raises(ConnectionRefusedError):
+        srv.connect(refuses)
+
+
+def test_out_of_descriptors_waits_and_resumes(echo):
+    """R01: the limit shrinks under a running server. It pauses, burns no CPU, goes on by itself."""
+    srv = echo("-w", "1")
+    hard = resource.prlimit(srv.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(srv.pid, resource.RLIMIT_NOFILE, (srv.fds() + 24, hard))
+    socks = [srv.connect() for _ in range(100)]
+    for sock in socks:
+        sock.sendall(b"x")
+    srv.wait_log("accepting pauses with [0-9]+ clients: Too many open files")
+    ticks, switches = cpu_ticks(srv), srv.switches()
+    time.sleep(0.5)  # a window to look at, not a wait
+    assert cpu_ticks(srv) - ticks <= 5
+    assert srv.switches() - switches < 100
+    for sock in socks:  # each that ends makes room for one that waits
+        assert sock.recv(1) == b"x"
+        sock.close()
+    assert len(re.findall("accepting pauses", srv.log)) < 5
+
+
+def cpu_ticks(srv):
+    fields = open(f"/proc/{srv.pid}/stat").read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_the_concurrency_never_exceeds_the_descriptors(server):
+    srv = server("--engine", "epoll", "-w", "1", prefix=["prlimit", "--nofile=64"])
+    socks = [srv.connect() for _ in range(60)]
+    for sock in socks:
+        sock.sendall(b"x")
+    for sock in socks[:32]:
+        assert sock.recv(1) == b"x"
+    assert "accepting pauses" not in srv.log
+    for sock in socks:
+        sock.close()
+
+
+@pytest.mark.parametrize("error", [
+    "ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET",
+    "EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "ETIMEDOUT", "EINTR",
+    "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"])
+def test_accept_errors_are_survived(server, error):
+    """R02, R03: the first five accepts fail; the clients are served all the same."""
+    srv = server("-w", "1", "--engine", "epoll", prefix=[
+        "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=accept4",
+        "-e", f"inject=accept4:error={error}:when=1..5"])
+    with srv.connect() as sock:
+        assert echoes(sock)
+
+
+# --- who has to leave ---------------------------------------------------------------------------
+
+
+def test_idle_connections_end_cleanly(echo):
+    srv = echo("--idle-timeout", "300ms")
+    with srv.connect() as idle, srv.connect() as busy:
+        assert echoes(idle)
+        end = time.monotonic() + 0.9
+        while time.monotonic() < end:
+            assert echoes(busy)
+            time.sleep(0.02)
+        assert idle.recv(1) == b""
+    srv.wait_log("client 1 left after .*, 5 bytes echoed, idle$")
+    srv.wait_log(r"client 2 left after .* bytes echoed$")
+
+
+def test_a_stalled_writer_is_idle_too(echo):
+    srv = echo("--idle-timeout", "300ms", "--sndbuf", "16k", "--rcvbuf", "16k")
+    with srv.connect(rcvbuf=4096) as sock:
+        sent = fill([sock])[sock]
+        eventually(lambda: fin_sent(srv.port), "the server's FIN")
+        got = len(receive_all(sock))
+    found = srv.wait_log(r"(\d+) bytes echoed, (\d+) bytes cut, idle$")
+    assert int(found.group(1)) == got and 0 < int(found.group(2)) <= sent - got
+
+
+def send_until_it_fails(sock):
+    try:
+        while True:
+            sock.sendall(b"s" * 65536)
+    except OSError:
+        pass
+
+
+def receive_until_the_end(sock):
+    try:
+        return receive_all(sock)
+    except ConnectionResetError:
+        return None
+
+
+def test_a_slow_reader_is_not_idle(echo):
+    """A few bytes at a time, far less than a buffer within the timeout: still something moves."""
+    srv = echo("--idle-timeout", "500ms", "--sndbuf", "4k", "--rcvbuf", "16k", "--buffer", "1m")
+    data = os.urandom(400_000)
+    with srv.connect(rcvbuf=2048) as sock:
+        sender = threading.Thread(target=lambda: (sock.sendall(data), sock.shutdown(socket.SHUT_WR)))
+        sender.start()
+        got = bytearray()
+        while chunk := sock.recv(8000):
+            got += chunk
+            time.sleep(0.01)
+        sender.join()
+    assert bytes(got) == data
+
+
+def test_lifetime_ends_a_busy_connection_without_losing_an_echo(echo):
+    """P06: what the server took comes back, then FIN, although the client keeps sending."""
+    srv = echo("--max-lifetime", "300ms")
+    with srv.connect() as sock:
+        sent = bytearray()
+        stop = threading.Event()
+
+        def keep_sending():
+            counter = 0
+            while not stop.is_set():
+                message = b"%08d" % counter
+                try:
+                    sock.sendall(message)
+                except OSError:
+                    return
+                sent.extend(message)
+                counter += 1
+                time.sleep(0.001)
+        sender = threading.Thread(target=keep_sending)
+        sender.start()
+        got = receive_all(sock)  # a reset would raise
+        stop.set()
+        sender.join()
+    assert got and bytes(sent).startswith(got)
+    echoed = int(srv.wait_log(r"client 1 left after .*, (\d+) bytes echoed, lifetime over$").group(1))
+    assert echoed == len(got)
+
+
+def test_lingering_connections_hold_no_place(echo):
+    srv = echo("--concurrency", "1", "--max-lifetime", "200ms")
+    srv.serves_fresh_clients = False
+    with srv.connect() as rude:
+        assert echoes(rude)
+        assert receive_all(rude) == b""  # ended by the server; not closed by us
+        with srv.connect() as sock:
+            assert echoes(sock)
+
+
+# --- how it ends --------------------------------------------------------------------------------
+
+
+def test_sigterm_under_load_loses_nothing(echo):
+    """G01: every byte that the server took comes back, with a FIN behind it, and the exit is 0."""
+    srv = echo("--drain", "10s")
+    results = []
+
+    def talk(number):
+        sock = srv.connect()
+        sent = got = b""
+        try:
+            for i in range(100_000):
+                message = b"%d:%d;" % (number, i)
+                sock.sendall(message)
+                sent += message
+                reply = receive_exactly(sock, len(message))
+                got += reply
+                if len(reply) < len(message):
+                    break
+                if stop.is_set():
+                    sock.shutdown(socket.SHUT_WR)
+                    got += receive_all(sock)
+                    break
+            results.append(sent == got)
+        except OSError as e:
+            results.append(e)
+    stop = threading.Event()
+    threads = [threading.Thread(target=talk, args=(n,)) for n in range(30)]
+    for t in threads:
+        t.start()
+    srv.wait_log("client 30 connected")
+    srv.signal(signal.SIGTERM)
+    srv.wait_log("draining")
+    stop.set()
+    for t in threads:
+        t.join()
+    assert results == [True] * 30
+    assert srv.wait_exit() == 0
+
+
+def test_drain_serves_who_waits_in_the_backlog(echo):
+    """G04: connected and spoken, but not accepted when SIGTERM comes."""
+    srv = echo()
+    srv.signal(signal.SIGSTOP)
+    socks = [srv.connect() for _ in range(20)]
+    for i, sock in enumerate(socks):
+        sock.sendall(b"queued %d" % i)
+    srv.signal(signal.SIGTERM)
+    srv.signal(signal.SIGCONT)
+    for i, sock in enumerate(socks):
+        assert receive_all(sock) == b"queued %d" % i
+        sock.close()
+    assert srv.wait_exit() == 0
+    assert "served 20 clients" in srv.log
+
+
+def test_drain_serves_the_backlog_of_a_full_server_too(echo):
+    srv = echo("--concurrency", "1")
+    socks = [srv.connect() for _ in range(3)]
+    for i, sock in enumerate(socks):
+        sock.sendall(b"queued %d" % i)
+    srv.wait_log("client 1 connected")
+    srv.signal(signal.SIGTERM)
+    for i, sock in enumerate(socks):
+        assert receive_all(sock) == b"queued %d" % i
+        sock.close()
+    assert srv.wait_exit() == 0
+
+
+def test_draining_refuses_newcomers(echo):
+    srv = echo("--drain", "60s")
+    with srv.connect(rcvbuf=4096) as stalled:
+        sender = threading.Thread(target=send_until_it_fails, args=(stalled,))
+        sender.start()  # keeps the drain waiting
+        srv.wait_log("client 1 connected")
+        srv.signal(signal.SIGTERM)
+
+        def refused():
+            try:
+                socket.create_connection(("127.0.0.1", srv.port)).close()
+            except ConnectionRefusedError:
+                return True
+        eventually(refused, "a closed port")
+        srv.signal(signal.SIGTERM)
+        assert srv.wait_exit() == 128 + signal.SIGTERM
+        receive_until_the_end(stalled)
+        sender.join()
+
+
+def test_the_drain_cuts_who_does_not_read(echo):
+    """G02: counted and said, exit 0; what was sent before the cut arrives whole."""
+    srv = echo("--drain", "300ms", "--sndbuf", "16k", "--rcvbuf", "16k")
+    with srv.connect(rcvbuf=4096) as sock:
+        sent = fill([sock])[sock]
+        srv.signal(signal.SIGTERM)
+        eventually(lambda: fin_sent(srv.port), "the server's FIN")
+        got = len(receive_all(sock))
+    assert 0 < got < sent
+    assert srv.wait_exit() == 0
+    assert re.search(r"^served 1 client in .*, %d bytes echoed, 1 connection cut with \d+ bytes "
+                     r"unsent\n\Z" % got, srv.log, re.M), srv.log
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+def test_stop_signals_end_an_idle_server_at_once(echo, signo):
+    srv = echo()
+    srv.signal(signo)
+    assert srv.wait_exit() == 0
+    assert re.search(r"^served 0 clients in .*, 0 bytes echoed\n\Z", srv.log, re.M)
+
+
+@pytest.mark.parametrize("signo", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE])
+def test_other_signals_are_ignored(echo, signo):
+    srv = echo()
+    for _ in range(100):
+        srv.signal(signo)
+    with srv.connect() as sock:
+        assert echoes(sock)
+
+
+def test_stopped_and_continued(echo):
+    srv = echo()
+    with srv.connect() as sock:
+        srv.signal(signal.SIGSTOP)
+        sock.sendall(b"are you there?")
+        srv.signal(signal.SIGCONT)
+        assert receive_exactly(sock, 14) == b"are you there?"
+
+
+def test_restarts_at_once_with_live_clients(launch):
+    """C16: SO_REUSEADDR, although connections of the one before are in TIME_WAIT or worse."""
+    srv = launch("127.0.0.1:0").wait_ready()
+    port = srv.port
+    for _ in range(10):
+        sock = srv.connect()
+        assert echoes(sock)
+        srv.proc.kill()
+        srv.wait_exit()
+        srv = launch(f"127.0.0.1:{port}").wait_ready()
+        sock.close()
+
+
+# --- what the log says --------------------------------------------------------------------------
+
+
+def test_every_client_is_announced(echo):
+    srv = echo()
+    with srv.connect() as sock:
+        assert echoes(sock, b"x" * 38)
+        port = sock.getsockname()[1]
+    srv.wait_log(r"^client 1 connected from 127\.0\.0\.1:%d$" % port)
+    srv.wait_log(r"^client 1 left after \d+\.\d (ms|s), 38 bytes echoed$")
+    with srv.connect() as sock:
+        assert echoes(sock, b"y")
+    srv.wait_log(r"^client 2 left after \S+ (ms|s), 1 byte echoed$")
+
+
+def test_a_storm_is_summed_up(echo):
+    srv = echo()
+    for _ in range(300):
+        with srv.connect() as sock:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+    srv.wait_log("and [0-9]+ more clients connected")
+    eventually(lambda: connected(srv.log) == 300, "the sum of all clients")
+    eventually(lambda: left(srv.log) == 300, "the sum of all that left")
+    assert len(srv.log.splitlines()) < 250
+
+
+def connected(log):
+    more = sum(int(n) for n in re.findall(r"and (\d+) more clients connected", log))
+    return more + len(re.findall(r"^client \d+ connected", log, re.M))
+
+
+def left(log):
+    more = sum(int(n) for n in re.findall(r"connected, (\d+) left", log))
+    return more + len(re.findall(r"^client \d+ left", log, re.M))
+
+
+def test_verbose_announces_every_client_of_a_storm(echo):
+    srv = echo("-v")
+    for _ in range(120):
+        srv.connect().close()
+    srv.wait_log("client 120 left")
+    assert len(re.findall("connected from", srv.log)) == 120
+
+
+def test_quiet_logs_what_is_listening_and_nothing_else(echo):
+    srv = echo("--quiet")
+    with srv.connect() as sock:
+        assert echoes(sock)
+    assert srv.stop() == 0
+    assert len(srv.log.splitlines()) == 1 and srv.log.startswith("listening on 127.0.0.1:")
+
+
+def test_json_log(launch):
+    srv = launch("--log-format", "json", "127.0.0.1:0")
+    port = json.loads(srv.wait_log(r"^\{.*\}$").group(0))["address"].rsplit(":", 1)[1]
+    with socket.create_connection(("127.0.0.1", int(port))) as sock:
+        assert echoes(sock)
+        peer = "127.0.0.1:%d" % sock.getsockname()[1]
+    srv.wait_log('"event":"left"')
+    assert srv.stop() == 0
+    events = [json.loads(line) for line in srv.log.splitlines()]
+    by_name = {e["event"]: e for e in events}
+    assert [e["event"] for e in events] == ["listening", "connected", "left", "draining", "summary"]
+    assert by_name["listening"]["backlog"] > 0 and by_name["listening"]["engine"] == "epoll"
+    assert by_name["connected"]["peer"] == peer and by_name["connected"]["client"] == 1
+    assert by_name["left"]["bytes"] == 5 and by_name["left"]["why"] == "closed"
+    assert by_name["summary"]["clients"] == 1
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", e["time"]) for e in events)
+
+
+def test_a_blocked_log_never_blocks_the_service(build):
+    """R11: standard error is a pipe that nobody reads; afterwards the log says how much was lost."""
+    import subprocess
+    read_end, write_end = os.pipe()
+    proc = subprocess.Popen([build / "meari-server", "-v", "127.0.0.1:0"], stderr=write_end)
+    os.close(write_end)
+    pipe = os.fdopen(read_end, "rb")
+    try:
+        port = int(re.search(rb":(\d+),", pipe.readline()).group(1))
+        for _ in range(1500):  # some 130 KB of log for a pipe of 64 KiB
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+                sock.sendall(b"x")
+                assert sock.recv(1) == b"x"
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(pipe))
+        reader.start()
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+            assert echoes(sock)
+        proc.send_signal(signal.SIGTERM)
+        assert proc.wait(PATIENCE) == 0
+        reader.join()
+    finally:
+        if proc.poll() is None:
+            proc.kill()
+            proc.wait()
+        pipe.close()
+    text = b"".join(lines)
+    dropped = sum(int(n) for n in re.findall(rb"(\d+) log lines were dropped", text))
+    assert dropped > 0 and dropped + text.count(b"client ") == 2 * 1501
+    assert b"served 1501 clients" in text
+
+
+def test_log_to_a_full_disk(build):
+    """R10: /dev/full refuses every line."""
+    import subprocess
+    with open("/dev/full", "w") as full:
+        probe = socket.create_server(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        proc = subprocess.Popen([build / "meari-server", f"127.0.0.1:{port}"], stderr=full)
+        try:
+            def served():
+                try:
+                    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+                        return echoes(sock)
+                except ConnectionRefusedError:
+                    return False
+            eventually(served, "service without a log")
+            proc.terminate()
+            assert proc.wait(PATIENCE) == 0
+        finally:
+            if proc.poll() is None:
+                proc.kill()
+                proc.wait()
+
+
+def test_the_soft_descriptor_limit_is_raised(server):
+    def lower():
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    srv = server(preexec=lower)
+    limits = open(f"/proc/{srv.pid}/limits").read()
+    soft, hard = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits).groups()
+    assert soft == hard
