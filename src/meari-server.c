@@ -251,8 +251,9 @@ int main(int argc, char **argv)
     struct err err;
     int operand = 0, r;
 
+    r = process_guard_stdio(&err); /* before the log opens a descriptor of its own */
     log_init(PROGRAM, LOG_TEXT, LOG_INFO);
-    if (process_guard_stdio(&err) < 0)
+    if (r < 0)
         return fail(&err);
     r = read_options(&o, argc, argv, &operand, &err);
     if (r > 0)

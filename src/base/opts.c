@@ -6,7 +6,6 @@
 #include "err.h"
 #include "units.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -196,6 +195,12 @@ static const struct opt *find_val(const struct opts *opts, int val)
     return NULL;
 }
 
+/* The same for the long name of a value that is no letter. */
+static const char *long_name(const struct opts *opts, int val)
+{
+    return val == VAL_HELP ? "help" : val == VAL_VERSION ? "version" : find_val(opts, val)->name;
+}
+
 /* getopt_long accepts any unambiguous beginning of a long name; we do not, lest a script breaks when
  * an option is added. 'word' is the argument it came from. */
 static bool abbreviated(const char *word, const char *name)
@@ -218,10 +223,11 @@ static int refuse(struct reading *r, int val, char **argv)
     const char *word = argv[optind - 1];
     char letter[3] = {'-', (char)optopt, '\0'};
 
+    if (optopt >= VAL_HELP && abbreviated(word, long_name(r->opts, optopt)))
+        return unknown(word, r->err);
     if (val == ':')
-        return optopt >= VAL_HELP
-                   ? err_usage(r->err, "option '%s' needs an argument (try --help)", word)
-                   : err_usage(r->err, "option '%s' needs an argument (try --help)", letter);
+        return err_usage(r->err, "option '%s' needs an argument (try --help)",
+                         optopt >= VAL_HELP ? word : letter);
     if (optopt >= VAL_HELP)
         return err_usage(r->err, "option '--%.*s' takes no argument", (int)strcspn(word + 2, "="),
                          word + 2);
@@ -236,17 +242,16 @@ static int read_line(struct reading *r, int argc, char **argv)
     opterr = 0;
     while ((val = getopt_long(argc, argv, r->shorts, r->longs, NULL)) != -1) {
         const struct opt *opt;
-        const char *word = argv[optind - 1], *name;
+        const char *word = argv[optind - 1];
 
         if (val == '?' || val == ':')
             return refuse(r, val, argv);
         if (val == 'h' || val == 'V')
             return val;
         opt = val == VAL_HELP || val == VAL_VERSION ? NULL : find_val(r->opts, val);
-        name = opt ? opt->name : val == VAL_HELP ? "help" : "version";
         if (opt && opt->arg && optarg == word)
             word = argv[optind - 2]; /* the argument stood apart */
-        if (val >= VAL_HELP && abbreviated(word, name))
+        if (val >= VAL_HELP && abbreviated(word, long_name(r->opts, val)))
             return unknown(word, r->err);
         if (!opt)
             return val == VAL_HELP ? 'h' : 'V';
@@ -260,13 +265,13 @@ static int read_line(struct reading *r, int argc, char **argv)
     return 0;
 }
 
-/* MEARI_IDLE_TIMEOUT for "idle-timeout". */
+/* MEARI_IDLE_TIMEOUT for "idle-timeout". Not with toupper(3), which leaves a Turkish i alone. */
 static void env_name(char *out, size_t size, const char *name)
 {
     size_t i;
 
     for (i = 0; name[i] && i + 1 < size; i++)
-        out[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+        out[i] = name[i] == '-' ? '_' : name[i] >= 'a' ? (char)(name[i] - 'a' + 'A') : name[i];
     out[i] = '\0';
 }
 

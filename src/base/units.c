@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,45 +28,50 @@ static const struct unit time_units[] = {
     {"h", 3600 * (uint64_t)NS_PER_S}, {NULL, 0},
 };
 
-static bool is_digit(char c)
+/* Appends decimal digits, up to 'end', to '*value'. */
+static int add_digits(uint64_t *value, const char *digits, const char *end)
 {
-    return c >= '0' && c <= '9';
+    for (; digits < end; digits++)
+        if (__builtin_mul_overflow(*value, 10, value) ||
+            __builtin_add_overflow(*value, (uint64_t)(*digits - '0'), value))
+            return -ERANGE;
+    return 0;
+}
+
+/* The fraction's digits times 'scale', multiplied as at school, from the last digit: where one that
+ * falls off at the right is not 0, there is no whole number. The result is below 'scale'. */
+static int scale_fraction(uint64_t *ret, const char *digits, const char *end, uint64_t scale)
+{
+    uint64_t carry = 0;
+
+    while (end > digits) {
+        carry += (uint64_t)(*--end - '0') * scale;
+        if (carry % 10 != 0)
+            return -EINVAL;
+        carry /= 10;
+    }
+    *ret = carry;
+    return 0;
 }
 
 /* digits [ "." digits ] unit, in whole numbers of the smallest unit, all in integers. */
 static int parse(uint64_t *ret, const char *text, const struct unit *unit)
 {
-    const char *at = text, *fraction = NULL;
-    uint64_t value = 0, scale;
+    const char *end = text + strspn(text, "0123456789"), *fraction = end, *rest = end;
+    uint64_t value = 0, part;
 
-    while (is_digit(*at))
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*at++ - '0'), &value))
-            return -ERANGE;
-    if (at == text)
-        return -EINVAL;
-    if (*at == '.') {
-        fraction = ++at;
-        while (is_digit(*at))
-            at++;
-        if (at == fraction)
-            return -EINVAL;
+    if (*end == '.') {
+        fraction = end + 1;
+        rest = fraction + strspn(fraction, "0123456789");
     }
-    while (unit->name && strcmp(unit->name, at) != 0)
+    while (unit->name && strcmp(unit->name, rest) != 0)
         unit++;
-    if (!unit->name)
+    if (end == text || !unit->name || (*end == '.' && rest == fraction) ||
+        scale_fraction(&part, fraction, rest, unit->scale) < 0)
         return -EINVAL;
-    if (__builtin_mul_overflow(value, unit->scale, &value))
+    if (add_digits(&value, text, end) < 0 || __builtin_mul_overflow(value, unit->scale, &value) ||
+        __builtin_add_overflow(value, part, &value))
         return -ERANGE;
-    for (scale = unit->scale; fraction && is_digit(*fraction); fraction++) {
-        uint64_t part = (uint64_t)(*fraction - '0') * scale;
-
-        if (part % 10 != 0)
-            return -EINVAL;
-        scale /= 10;
-        if (__builtin_add_overflow(value, part / 10, &value))
-            return -ERANGE;
-    }
     *ret = value;
     return 0;
 }
@@ -95,18 +99,28 @@ int units_duration(int64_t *ret_ns, const char *text)
     return 0;
 }
 
+/* "1.2 s" of 12 tenths: printf's %f would write the locale's decimal point. */
+static const char *tenths_text(char out[static UNITS_TEXT_MAX], uint64_t tenths, const char *unit)
+{
+    snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 ".%u %s", tenths / 10, (unsigned)(tenths % 10), unit);
+    return out;
+}
+
+/* Rounded before the unit is chosen, so that no "1000.0 ms" or "60.0 s" comes out. */
 const char *units_duration_text(char out[static UNITS_TEXT_MAX], int64_t span_ns)
 {
-    int64_t seconds = span_ns / NS_PER_S;
+    uint64_t span = span_ns > 0 ? (uint64_t)span_ns : 0;
+    uint64_t ms_tenths = (span + 50000) / 100000, s_tenths = (span + 50000000) / 100000000;
+    uint64_t seconds = (span + 500000000) / 1000000000;
 
-    if (span_ns < NS_PER_S)
-        snprintf(out, UNITS_TEXT_MAX, "%.1f ms", (double)span_ns / (double)NS_PER_MS);
-    else if (seconds < 60)
-        snprintf(out, UNITS_TEXT_MAX, "%.1f s", (double)span_ns / (double)NS_PER_S);
-    else if (seconds < 3600)
-        snprintf(out, UNITS_TEXT_MAX, "%" PRId64 " min %" PRId64 " s", seconds / 60, seconds % 60);
+    if (ms_tenths < 10000)
+        return tenths_text(out, ms_tenths, "ms");
+    if (s_tenths < 600)
+        return tenths_text(out, s_tenths, "s");
+    if (seconds < 3600)
+        snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
     else
-        snprintf(out, UNITS_TEXT_MAX, "%" PRId64 " h %" PRId64 " min", seconds / 3600,
+        snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
                  seconds / 60 % 60);
     return out;
 }
@@ -114,15 +128,18 @@ const char *units_duration_text(char out[static UNITS_TEXT_MAX], int64_t span_ns
 const char *units_bytes_text(char out[static UNITS_TEXT_MAX], uint64_t bytes)
 {
     static const char *const names[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    double value = (double)bytes / 1024;
-    size_t i = 0;
+    const size_t last = sizeof names / sizeof *names - 1;
 
     if (bytes < 1024) {
         snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 " byte%s", bytes, bytes == 1 ? "" : "s");
         return out;
     }
-    for (; value >= 1024 && i < sizeof names / sizeof *names - 1; i++)
-        value /= 1024;
-    snprintf(out, UNITS_TEXT_MAX, "%.1f %s", value, names[i]);
-    return out;
+    for (size_t i = 0;; i++) {
+        unsigned shift = 10 * ((unsigned)i + 1);
+        uint64_t one = UINT64_C(1) << shift;
+        uint64_t tenths = (bytes >> shift) * 10 + ((bytes & (one - 1)) * 10 + one / 2) / one;
+
+        if (tenths < 10240 || i == last)
+            return tenths_text(out, tenths, names[i]);
+    }
 }
