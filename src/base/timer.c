@@ -3,10 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "timer.h"
 
-#include "clock.h"
-
-#include <stddef.h>
-
 /* Joins two heaps; the later root becomes the first child of the earlier. Either may be NULL. */
 static struct timer *meld(struct timer *a, struct timer *b)
 {
@@ -90,19 +86,4 @@ void timer_set(struct timers *timers, struct timer *t, int64_t deadline_ns)
         return;
     t->deadline_ns = deadline_ns;
     set_root(timers, meld(timers->root, t));
-}
-
-int64_t timers_next(const struct timers *timers)
-{
-    return timers->root ? timers->root->deadline_ns : NEVER;
-}
-
-struct timer *timers_due(struct timers *timers, int64_t now_ns)
-{
-    struct timer *t = timers->root;
-
-    if (!t || t->deadline_ns > now_ns)
-        return NULL;
-    timer_clear(timers, t);
-    return t;
 }

@@ -17,7 +17,10 @@
 #ifndef BASE_TIMER_H
 #define BASE_TIMER_H
 
+#include "clock.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct timer {
@@ -45,9 +48,21 @@ void timer_set(struct timers *timers, struct timer *t, int64_t deadline_ns);
 void timer_clear(struct timers *timers, struct timer *t);
 
 /* The earliest deadline, NEVER when none is armed. */
-int64_t timers_next(const struct timers *timers);
+static inline int64_t timers_next(const struct timers *timers)
+{
+    return timers->root ? timers->root->deadline_ns : NEVER;
+}
 
-/* Disarms and returns the earliest timer that is not after 'now_ns', or NULL. */
-struct timer *timers_due(struct timers *timers, int64_t now_ns);
+/* Disarms and returns the earliest timer that is not after 'now_ns', or NULL. Asked after every event,
+ * and the answer is nearly always NULL. */
+static inline struct timer *timers_due(struct timers *timers, int64_t now_ns)
+{
+    struct timer *t = timers->root;
+
+    if (!t || t->deadline_ns > now_ns)
+        return NULL;
+    timer_clear(timers, t);
+    return t;
+}
 
 #endif

@@ -335,6 +335,28 @@ static void listener_go_on(struct door_listener *l)
         io_cancel(door->worker->io, &l->sock);
 }
 
+/* Arms the timer for what is due next: the end of a pause or of the drain, a report of the roll. */
+static void door_schedule(struct doorkeeper *door)
+{
+    const struct server *server = door->server;
+    int64_t deadline = roll_deadline(&server->roll);
+
+    if (door->paused_ns < deadline)
+        deadline = door->paused_ns;
+    /* once the drain is over, what is still under way ends with its own event */
+    if (atomic_load(&server->draining) && io_now(door->worker->io) < server->drain_end_ns &&
+        server->drain_end_ns < deadline)
+        deadline = server->drain_end_ns;
+    timer_set(&door->worker->timers, &door->timer, deadline);
+}
+
+static void close_door(struct server *server)
+{
+    atomic_store(&server->door_closed, true);
+    for (unsigned i = 0; i < server->n_workers; i++)
+        io_wake(server->workers[i]->io);
+}
+
 static void door_go_on(struct doorkeeper *door)
 {
     struct server *server = door->server;
@@ -344,11 +366,9 @@ static void door_go_on(struct doorkeeper *door)
         listener_go_on(&door->listeners[i]);
         closed = closed && door->listeners[i].closed;
     }
-    if (!closed || atomic_load(&server->door_closed))
-        return;
-    atomic_store(&server->door_closed, true);
-    for (unsigned i = 0; i < server->n_workers; i++)
-        io_wake(server->workers[i]->io);
+    if (closed && !atomic_load(&server->door_closed))
+        close_door(server);
+    door_schedule(door);
 }
 
 /* --- events ------------------------------------------------------------------------------------- */
@@ -398,19 +418,6 @@ void door_woken(struct doorkeeper *door)
             if (!door->listeners[i].closed)
                 io_cancel(door->worker->io, &door->listeners[i].sock);
     door_go_on(door);
-}
-
-int64_t door_deadline(const struct doorkeeper *door)
-{
-    const struct server *server = door->server;
-    int64_t deadline = roll_deadline(&server->roll);
-
-    if (door->paused_ns < deadline)
-        deadline = door->paused_ns;
-    if (door->worker->draining && !atomic_load(&server->door_closed) &&
-        server->drain_end_ns < deadline)
-        deadline = server->drain_end_ns;
-    return deadline;
 }
 
 void door_expired(struct doorkeeper *door)

@@ -12,6 +12,7 @@
 #ifndef SERVER_DOORKEEPER_H
 #define SERVER_DOORKEEPER_H
 
+#include "../base/timer.h"
 #include "../io/io.h"
 #include "../net/addr.h"
 
@@ -37,6 +38,7 @@ struct doorkeeper {
     size_t n;
     uint64_t admitted;     /* clients so far: the latest one's ordinal */
     unsigned turn;         /* the worker whose turn it is */
+    struct timer timer;    /* in worker 0's timers: whatever of the door is due next */
     int64_t paused_ns;     /* out of something: try again then; NEVER: not paused */
     int64_t complained_ns; /* when that was logged last */
 };
@@ -52,10 +54,9 @@ void door_announce(const struct doorkeeper *door);
 void door_start(struct doorkeeper *door);
 /* the event of an accept: */
 void door_accepted(struct door_listener *listener, int result);
-/* something may have changed: a place was given back, the server drains: */
+/* something may have changed: a place was given back, the server drains, the roll has something: */
 void door_woken(struct doorkeeper *door);
-/* deadlines: */
-int64_t door_deadline(const struct doorkeeper *door);
+/* its timer fired: */
 void door_expired(struct doorkeeper *door);
 
 #endif

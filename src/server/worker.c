@@ -230,25 +230,17 @@ static void worker_event(struct worker *w, const struct io_event *ev)
     }
 }
 
-static int64_t worker_deadline(const struct worker *w)
-{
-    int64_t deadline = timers_next(&w->timers), door;
-
-    if (!w->door)
-        return deadline;
-    door = door_deadline(w->door);
-    return door < deadline ? door : deadline;
-}
-
+/* Lets what is due happen: to connections, and on worker 0 to the door. */
 static void worker_expire(struct worker *w)
 {
-    int64_t now = io_now(w->io);
     struct timer *t;
 
-    while ((t = timers_due(&w->timers, now)))
-        conn_expired(container_of(t, struct conn, timer));
-    if (w->door && now >= door_deadline(w->door))
-        door_expired(w->door);
+    while ((t = timers_due(&w->timers, io_now(w->io)))) {
+        if (w->door && t == &w->door->timer)
+            door_expired(w->door);
+        else
+            conn_expired(container_of(t, struct conn, timer));
+    }
 }
 
 /* Nobody is served here, and nobody will be. */
@@ -266,7 +258,7 @@ void worker_run(struct worker *w)
     int r;
 
     while (!worker_done(w)) {
-        r = io_next(w->io, &ev, worker_deadline(w));
+        r = io_next(w->io, &ev, timers_next(&w->timers));
         if (r < 0) { /* the kernel refuses to say what happens: nothing can be served any more */
             log_event(LOG_ERROR, "engine-failed", LOG_NO_FIELDS, "the %s engine failed: %s",
                       io_engine_name(w->io), strerror_r(-r, words, sizeof words));
