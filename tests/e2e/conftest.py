@@ -20,6 +20,10 @@ PATIENCE = 20  # seconds until a condition that does not come true is a failure;
 SANITIZER = re.compile(r"Sanitizer|runtime error:|Assertion")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "extra: wants other programs; left out of the core tests")
+
+
 def eventually(condition, what="the condition", patience=PATIENCE):
     """Waits until condition() is true, and returns its value."""
     end = time.monotonic() + patience

@@ -1,6 +1,7 @@
 """The echo itself, on every engine: every byte, in order, once, until either side closes."""
 
 import random
+import resource
 import selectors
 import signal
 import socket
@@ -221,4 +222,26 @@ def test_more_workers_than_cpus(echo):
         sock.sendall(b"client %d" % i)
     for i, sock in enumerate(socks):
         assert receive_exactly(sock, len(b"client %d" % i)) == b"client %d" % i
+        sock.close()
+
+
+def test_an_idle_connection_costs_at_most_256_bytes(server, build):
+    """Of the server's own memory, as a slope, with as many connections as descriptors allow, up to
+    10,000. A sanitizer's allocator adds its own to each, so there only the echo is looked at."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = min(10_000, (hard if hard != resource.RLIM_INFINITY else 1 << 20) - 200)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sanitized = b"__asan_init" in (build / "meari-server").read_bytes()
+    srv = server("-q", "--idle-timeout", "1h")
+    socks, sizes = [], []
+    for step in (most // 2, most):
+        while len(socks) < step:
+            sock = srv.connect()
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+            socks.append(sock)
+        sizes.append(srv.memory())
+    slope = (sizes[1] - sizes[0]) / (most - most // 2)
+    assert sanitized or slope <= 256, f"{slope:.0f} bytes per connection"
+    for sock in socks:
         sock.close()
