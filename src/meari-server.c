@@ -217,6 +217,13 @@ static void catch_signals(struct server *server)
     process_on_signal(SIGINT, on_stop_signal);
 }
 
+static void let_signals_go(void)
+{
+    static const int over[] = {SIGTERM, SIGINT, 0};
+
+    process_ignore(over);
+}
+
 static int serve(const struct server_config *config, struct err *err)
 {
     struct server *server;
@@ -226,6 +233,7 @@ static int serve(const struct server_config *config, struct err *err)
         return r;
     catch_signals(server);
     r = server_run(server, err);
+    let_signals_go(); /* the server is about to be freed under their handler */
     server_sum_up(server);
     server_destroy(server);
     return r;

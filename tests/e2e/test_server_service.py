@@ -372,6 +372,8 @@ def test_draining_refuses_newcomers(echo):
                 socket.create_connection(("127.0.0.1", srv.port)).close()
             except ConnectionRefusedError:
                 return True
+            except ConnectionResetError:
+                pass  # came between the last accept and the close of the listener
         eventually(refused, "a closed port")
         srv.signal(signal.SIGTERM)
         assert srv.wait_exit() == 128 + signal.SIGTERM
@@ -399,6 +401,20 @@ def test_stop_signals_end_an_idle_server_at_once(echo, signo):
     srv.signal(signo)
     assert srv.wait_exit() == 0
     assert re.search(r"^served 0 clients in .*, 0 bytes echoed\n\Z", srv.log, re.M)
+
+
+@pytest.mark.parametrize("delay", [0, 0.0005, 0.001, 0.002, 0.004, 0.008])
+def test_a_signal_while_the_server_ends_by_itself(server, delay):
+    """The handler must not touch a server that is gone. The delays only spread the moment."""
+    srv = server("--clients", "1")
+    with srv.connect() as sock:
+        assert echoes(sock)
+    time.sleep(delay)
+    try:
+        srv.proc.send_signal(signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    assert srv.wait_exit() == 0
 
 
 @pytest.mark.parametrize("signo", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE])
