@@ -23,7 +23,7 @@
 
 #define PROGRAM "meari-server"
 
-/* Descriptors that are not connections: standard ones, listeners, and two per worker. */
+/* Descriptors that are not connections: standard ones, listeners, the log's, and two per worker. */
 #define RESERVED_FDS 32
 #define CLASSIC_CONCURRENCY 1000
 
@@ -147,15 +147,16 @@ static int settle_concurrency(struct server_config *config, const struct options
 {
     bool classic = o->engine != ENGINE_AUTO && strcmp(engine_names()[o->engine], "classic") == 0;
     uint64_t limit = process_raise_nofile();
-    uint64_t reserved = RESERVED_FDS + 2 * (uint64_t)config->workers;
+    uint64_t reserved = 16 + 2 * (uint64_t)config->workers;
     uint64_t most;
 
+    if (reserved < RESERVED_FDS)
+        reserved = RESERVED_FDS;
     if (limit <= reserved)
         return err_usage(err,
                          "the descriptor limit of %" PRIu64 " leaves none for clients: %" PRIu64
                          " are reserved (ulimit -n)",
                          limit, reserved);
-    reserved = config->workers <= 4 ? RESERVED_FDS : reserved;
     most = (limit - reserved) / (classic ? 2 : 1); /* a thread's engine has one of its own */
     config->concurrency = o->concurrency ? o->concurrency : classic ? CLASSIC_CONCURRENCY : most;
     if (config->concurrency > most) {

@@ -91,14 +91,17 @@ void server_stop(struct server *server)
 
 void server_attend(struct server *server)
 {
+    uint_fast64_t places;
+
     worker_reap(server, false);
     if (!server->stop || atomic_load(&server->draining))
         return;
     server->drain_start_ns = io_now(server->workers[0]->io);
     server->drain_end_ns = clock_after(server->drain_start_ns, server->config.drain_ns);
-    log_event(LOG_INFO, "draining",
-              LOG_FIELDS({"clients", NULL, (int64_t)atomic_load(&server->places)}),
-              "draining: %" PRIuFAST64 " clients are being served", atomic_load(&server->places));
+    places = atomic_load(&server->places);
+    log_event(LOG_INFO, "draining", LOG_FIELDS({"clients", NULL, (int64_t)places}),
+              "draining, with %" PRIuFAST64 " client%s being served", places,
+              places == 1 ? "" : "s");
     atomic_store(&server->draining, true);
     for (unsigned i = 1; i < server->n_workers; i++)
         io_wake(server->workers[i]->io);
@@ -127,8 +130,9 @@ void server_sum_up(const struct server *server)
                          {"ms", NULL, span_ns / NS_PER_MS}, {"cut", NULL, (int64_t)t->cut},
                          {"cut_bytes", NULL, (int64_t)t->cut_bytes},
                          {"resets", NULL, (int64_t)t->resets}),
-              "served %" PRIu64 " client%s in %s, %" PRIu64 " bytes echoed%s", clients,
-              clients == 1 ? "" : "s", units_duration_text(span, span_ns), t->bytes, cut);
+              "served %" PRIu64 " client%s in %s, %" PRIu64 " byte%s echoed%s", clients,
+              clients == 1 ? "" : "s", units_duration_text(span, span_ns), t->bytes,
+              t->bytes == 1 ? "" : "s", cut);
 }
 
 void server_destroy(struct server *server)
