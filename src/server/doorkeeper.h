@@ -47,9 +47,6 @@ struct doorkeeper {
 int door_open(struct doorkeeper *door, struct server *server, struct err *err);
 void door_destroy(struct doorkeeper *door);
 
-/* Logs the "listening on" lines. */
-void door_announce(const struct doorkeeper *door);
-
 /* Worker 0 calls these. Begin to accept: */
 void door_start(struct doorkeeper *door);
 /* the event of an accept: */

@@ -7,6 +7,8 @@
 #include "../base/err.h"
 #include "../base/log.h"
 #include "../base/units.h"
+#include "crew.h"
+#include "listening.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -60,7 +62,7 @@ static int start_threads(struct server *server, struct err *err)
     int r = 0;
 
     for (unsigned i = 1; i < server->n_workers && r == 0; i++)
-        r = worker_start(server->workers[i]);
+        r = crew_start(server->workers[i]);
     return r < 0 ? err_set(err, -r, "cannot start a worker's thread") : 0;
 }
 
@@ -70,15 +72,15 @@ int server_run(struct server *server, struct err *err)
     int r = start_threads(server, err);
 
     if (r == 0)
-        door_announce(&server->door);
+        listening_announce(server);
     else
         server_stop(server); /* those that did start end in the ordinary way */
     door_start(&server->door);
     worker_run(first);
     for (unsigned i = 1; i < server->n_workers; i++)
-        worker_join(server->workers[i]);
-    worker_reap(server, true);
-    worker_add_tally(first);
+        crew_join(server->workers[i]);
+    crew_reap(server, true);
+    crew_add_tally(first);
     roll_report(&server->roll, 0, true);
     return r;
 }
@@ -93,7 +95,7 @@ void server_attend(struct server *server)
 {
     uint_fast64_t places;
 
-    worker_reap(server, false);
+    crew_reap(server, false);
     if (!server->stop || atomic_load(&server->draining))
         return;
     server->drain_start_ns = io_now(server->workers[0]->io);
@@ -105,7 +107,7 @@ void server_attend(struct server *server)
     atomic_store(&server->draining, true);
     for (unsigned i = 1; i < server->n_workers; i++)
         io_wake(server->workers[i]->io);
-    worker_wake_helpers(server);
+    crew_wake_helpers(server);
 }
 
 void server_place_free(struct server *server)

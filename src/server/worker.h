@@ -39,22 +39,7 @@ void worker_destroy(struct worker *w);
  * keeps its promises, it says so and ends the process with 1. */
 void worker_run(struct worker *w);
 
-/* Runs worker_run() on a thread of its own. Returns 0 or -errno. */
-int worker_start(struct worker *w);
-
-/* Waits for that thread to end, and adds up what it counted. */
-void worker_join(struct worker *w);
-void worker_add_tally(const struct worker *w);
-
 /* Hands 'c' over, from the doorkeeper's thread; the worker starts it. */
 void worker_give(struct worker *w, struct conn *c);
-
-/* Helpers, for an engine with a thread per client; all on worker 0's thread. A new one, which serves the
- * next connection given to it and ends. Returns 0 or -errno. */
-int worker_spawn(struct worker **ret, struct server *server);
-
-/* Puts away the helpers that are over; 'all': waits for each. */
-void worker_reap(struct server *server, bool all);
-void worker_wake_helpers(struct server *server);
 
 #endif

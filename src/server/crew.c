@@ -1,0 +1,95 @@
+/* crew.c -- see crew.h.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "crew.h"
+
+#include "../base/err.h"
+#include "worker.h"
+
+#include <signal.h>
+
+static void *thread_main(void *arg)
+{
+    struct worker *w = arg;
+
+    worker_run(w);
+    if (w->helper) {
+        atomic_store(&w->over, true);
+        io_wake(w->server->workers[0]->io);
+    }
+    return NULL;
+}
+
+int crew_start(struct worker *w)
+{
+    sigset_t all, before;
+    int r;
+
+    /* signals are for the thread of worker 0 */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&w->thread, NULL, thread_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->started = r == 0;
+    return -r;
+}
+
+int crew_spawn(struct worker **ret, struct server *server)
+{
+    struct worker *w;
+    struct err err;
+    int r = worker_create(&w, server, &err);
+
+    if (r < 0)
+        return r;
+    w->helper = w->expecting = true;
+    r = crew_start(w);
+    if (r < 0) {
+        worker_destroy(w);
+        return r;
+    }
+    list_append(&server->helpers, &w->node);
+    *ret = w;
+    return 0;
+}
+
+void crew_add_tally(const struct worker *w)
+{
+    struct tally *sum = &w->server->tally;
+
+    sum->bytes += w->tally.bytes;
+    sum->cut += w->tally.cut;
+    sum->cut_bytes += w->tally.cut_bytes;
+    sum->resets += w->tally.resets;
+}
+
+void crew_join(struct worker *w)
+{
+    if (!w->started)
+        return;
+    pthread_join(w->thread, NULL);
+    w->started = false;
+    crew_add_tally(w);
+}
+
+void crew_wake_helpers(struct server *server)
+{
+    for (struct list *node = server->helpers.next; node != &server->helpers; node = node->next)
+        io_wake(container_of(node, struct worker, node)->io);
+}
+
+void crew_reap(struct server *server, bool all)
+{
+    struct list *node, *next;
+
+    for (node = server->helpers.next; node != &server->helpers; node = next) {
+        struct worker *w = container_of(node, struct worker, node);
+
+        next = node->next;
+        if (!all && !atomic_load(&w->over))
+            continue;
+        crew_join(w);
+        list_remove(node);
+        worker_destroy(w);
+    }
+}
