@@ -42,13 +42,14 @@ static const char *const classic_preset[] = {"engine", "classic", "concurrency",
                                              "5",      "clients", "5",           NULL};
 
 static const char notes[] =
-    "An ENDPOINT is PORT (every address, IPv4 and IPv6), HOST PORT, HOST:PORT, [V6]:PORT or\n"
-    "tcp://HOST:PORT. With port 0 the kernel picks one; the log says which.\n"
-    "Durations take ns us ms s m h (bare: seconds), counts k m g = 10^3 10^6 10^9, bytes\n"
-    "k m g = 2^10 2^20 2^30. Each option is also read from the environment: --idle-timeout is\n"
-    "MEARI_IDLE_TIMEOUT; the command line wins.\n"
-    "SIGTERM or SIGINT drains and ends with 0; a second one ends at once. Exit code 2: could\n"
-    "not start.\n";
+    "An ENDPOINT is PORT (every address, IPv4 and IPv6), HOST PORT, HOST:PORT,\n"
+    "[V6]:PORT or tcp://HOST:PORT. With port 0 the kernel picks one; the log says\n"
+    "which.\n"
+    "Durations take ns us ms s m h (bare: seconds), counts k m g = 10^3 10^6 10^9,\n"
+    "bytes k m g = 2^10 2^20 2^30. Each option is also read from the environment:\n"
+    "--idle-timeout is MEARI_IDLE_TIMEOUT; the command line wins.\n"
+    "SIGTERM or SIGINT drains and ends with 0; a second one ends at once. Exit code\n"
+    "2: could not start.\n";
 
 /* The names --engine takes: "auto" and those built in. */
 static const char *const *engine_names(void)
@@ -65,7 +66,8 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
 {
     const struct opt table[] = {
         {'b', "backlog", "N", OPT_COUNT, &o->backlog, .max = INT32_MAX,
-         .help = "clients that may wait to be accepted (default: somaxconn)"},
+         .help = "clients that may wait to be accepted (default:\n"
+                 "net.core.somaxconn)"},
         {0, "concurrency", "N", OPT_COUNT, &o->concurrency, .min = 1, .max = UINT32_MAX,
          .help = "clients served at once; others wait in the backlog\n"
                  "(default: the descriptor limit - 32; classic: 1000)"},
@@ -210,10 +212,7 @@ static void on_stop_signal(int signo)
 
 static void catch_signals(struct server *server)
 {
-    static const int ignored[] = {SIGHUP, SIGUSR1, SIGUSR2, 0};
-
     serving = server;
-    process_ignore(ignored);
     process_on_signal(SIGTERM, on_stop_signal);
     process_on_signal(SIGINT, on_stop_signal);
 }
@@ -248,6 +247,7 @@ static int fail(const struct err *err)
 
 int main(int argc, char **argv)
 {
+    static const int ignored[] = {SIGHUP, SIGUSR1, SIGUSR2, 0};
     struct options o = {
         .backlog = UINT64_MAX,
         .buffer = IO_BUF_SIZE,
@@ -260,6 +260,7 @@ int main(int argc, char **argv)
     struct err err;
     int operand = 0, r;
 
+    process_ignore(ignored);
     r = process_guard_stdio(&err); /* before the log opens a descriptor of its own */
     log_init(PROGRAM, LOG_TEXT, LOG_INFO);
     if (r < 0)

@@ -10,17 +10,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* vsnprintf that marks a cut. Returns the length stored. */
+/* vsnprintf that marks a cut, which is never within a character. Returns the length stored. */
 static size_t format(char *out, size_t size, const char *fmt, va_list args)
 {
     int n = vsnprintf(out, size, fmt, args);
+    size_t end = size - 4;
 
     if (n < 0)
-        n = 0;
+        out[n = 0] = '\0';
     if ((size_t)n < size)
         return (size_t)n;
-    memcpy(out + size - 4, "...", 4);
-    return size - 1;
+    while (end > 0 && (out[end] & 0xc0) == 0x80) /* a continuation byte of UTF-8 */
+        end--;
+    memcpy(out + end, "...", 4);
+    return end + 3;
 }
 
 int err_set(struct err *err, int code, const char *fmt, ...)

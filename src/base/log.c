@@ -38,25 +38,36 @@ static struct {
     atomic_ulong dropped;
 } out = {.program = "meari", .most = LOG_INFO, .fd = STDERR_FILENO, .must_poll = true};
 
+/* A description of our own for what stands behind standard error, or -1. Never 0, 1 or 2: where input
+ * or output is closed, it must stay so. */
+static int open_again(void)
+{
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), higher;
+
+    if (fd == -1 || fd > STDERR_FILENO)
+        return fd;
+    higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(fd);
+    return higher;
+}
+
 void log_init(const char *program, enum log_format format, enum log_level most)
 {
     struct stat st;
-    int fd;
+    int fd = -1;
 
+    if (fstat(STDERR_FILENO, &st) == -1)
+        st.st_mode = 0; /* none of the kinds below */
+    if (out.fd != STDERR_FILENO)
+        close(out.fd);
+    if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+        fd = open_again();
     out.program = program;
     out.format = format;
     out.most = most;
-    if (fstat(STDERR_FILENO, &st) == -1)
-        return;
+    out.fd = fd == -1 ? STDERR_FILENO : fd;
     out.is_socket = S_ISSOCK(st.st_mode);
-    out.must_poll = false;
-    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
-        return;
-    fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (fd == -1)
-        out.must_poll = true;
-    else
-        out.fd = fd;
+    out.must_poll = fd == -1 && !S_ISSOCK(st.st_mode) && !S_ISREG(st.st_mode);
 }
 
 bool log_wants(enum log_level level)
@@ -117,8 +128,8 @@ static size_t json_line(char *line, enum log_level level, const char *event,
     json_object_set_new(object, "message", json_string(sentence));
     used = json_dumpb(object, line, LINE_MAX_BYTES - 1, JSON_COMPACT);
     json_decref(object);
-    if (used >= LINE_MAX_BYTES - 1)
-        return 0;
+    if (used >= LINE_MAX_BYTES - 1) /* rather without its fields than not at all; so it fits */
+        return n ? json_line(line, level, event, NULL, 0, sentence) : 0;
     line[used] = '\n';
     return used + 1;
 }
@@ -137,7 +148,8 @@ static void confess(unsigned long dropped)
     struct log_field field = {"lines", NULL, (int64_t)dropped};
     size_t n;
 
-    snprintf(sentence, sizeof sentence, "%lu log lines were dropped: nobody read them", dropped);
+    snprintf(sentence, sizeof sentence, "%lu log line%s dropped: nobody read %s", dropped,
+             dropped == 1 ? " was" : "s were", dropped == 1 ? "it" : "them");
     n = make_line(line, LOG_WARNING, "log-dropped", &field, 1, sentence);
     if (!put(line, n))
         atomic_fetch_add(&out.dropped, dropped);
@@ -146,7 +158,8 @@ static void confess(unsigned long dropped)
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n,
                const char *fmt, ...)
 {
-    char raw[SENTENCE_MAX_BYTES], sentence[SENTENCE_MAX_BYTES + 4], line[LINE_MAX_BYTES];
+    /* what vsnprintf cuts off is more than what escape_text cuts off, and marks */
+    char raw[SENTENCE_MAX_BYTES + 8], sentence[SENTENCE_MAX_BYTES], line[LINE_MAX_BYTES];
     unsigned long dropped;
     size_t length;
     va_list args;

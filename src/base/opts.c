@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ enum { VAL_HELP = 256, VAL_VERSION, VAL_TABLE };
 
 struct reading {
     const struct opts *opts;
-    bool given[OPTS_MAX]; /* on the command line, or by a preset that was */
+    bool given[OPTS_MAX]; /* by now: nothing that comes later counts */
     char shorts[2 * OPTS_MAX + 8];
     struct option longs[OPTS_MAX + 3];
     struct err *err;
@@ -61,10 +62,22 @@ static const char *wanted(const struct opt *opt)
     return "a whole number";
 }
 
+/* Too large or too small, and than what, where there is a bound of ours. */
+static int out_of_range(const struct opt *opt, const struct source *from, const char *text,
+                        const char *words, uint64_t bound, struct err *err)
+{
+    char quote[ERR_QUOTE_MAX];
+
+    err_quote(quote, text);
+    if (bound == 0)
+        return err_usage(err, "%s%s: '%s' is too large", from->prefix, from->name, quote);
+    return err_usage(err, "%s%s: '%s' is too %s %" PRIu64 "%s", from->prefix, from->name, quote,
+                     words, bound, opt->kind == OPT_DURATION ? "ns" : "");
+}
+
 static int set_number(const struct opt *opt, const struct source *from, const char *text,
                       struct err *err)
 {
-    char quote[ERR_QUOTE_MAX];
     uint64_t value = 0;
     int64_t span_ns = 0;
     int r;
@@ -78,11 +91,9 @@ static int set_number(const struct opt *opt, const struct source *from, const ch
     if (r == -EINVAL)
         return bad_value(from, text, wanted(opt), err);
     if (r == -ERANGE || (opt->max && value > opt->max))
-        return err_usage(err, "%s%s: '%s' is too large", from->prefix, from->name,
-                         err_quote(quote, text));
+        return out_of_range(opt, from, text, "large: at most", opt->max, err);
     if (value < opt->min)
-        return err_usage(err, "%s%s: '%s' is too small", from->prefix, from->name,
-                         err_quote(quote, text));
+        return out_of_range(opt, from, text, "small: at least", opt->min, err);
     if (opt->kind == OPT_DURATION)
         *(int64_t *)opt->value = span_ns;
     else
@@ -288,6 +299,7 @@ static int read_env(struct reading *r)
         text = getenv(full);
         if (r->given[i] || !text)
             continue;
+        r->given[i] = true;
         from.name = full + 6;
         if (opt->kind == OPT_LEVEL)
             result = set_number(opt, &from, text, r->err);

@@ -2,8 +2,9 @@
  *
  * A program describes each option once; the table says where its value goes, so after opts_read() the
  * program's own struct is filled and the operands are what is left of argv. Every option may also
- * come from the environment as MEARI_<NAME> ("--idle-timeout" is MEARI_IDLE_TIMEOUT); the command line
- * wins, a preset (--classic) comes between the two, and a mistake is blamed on where it was made.
+ * come from the environment as MEARI_<NAME> ("--idle-timeout" is MEARI_IDLE_TIMEOUT). What is explicit
+ * wins over a preset (--classic) from the same place, and the command line wins over the environment. A
+ * mistake is blamed on where it was made.
  * There are no abbreviations, a value given twice is a mistake, and --help
  * and --version need not be in the table.
  *

@@ -46,9 +46,18 @@ uint64_t process_raise_nofile(void)
 
 unsigned process_cpus(void)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    int n = 0;
 
+    /* the kernel refuses a set smaller than its own (sched_setaffinity(2)), so try larger ones */
+    for (size_t room = 1024; n == 0 && room <= 1 << 20; room *= 4) {
+        cpu_set_t *set = CPU_ALLOC(room);
+
+        if (!set)
+            break;
+        if (sched_getaffinity(0, CPU_ALLOC_SIZE(room), set) == 0)
+            n = CPU_COUNT_S(CPU_ALLOC_SIZE(room), set);
+        CPU_FREE(set);
+    }
     return n > 0 ? (unsigned)n : 1;
 }
 

@@ -50,7 +50,8 @@ static int dial_one(int *ret_fd, const struct addr *addr, int64_t timeout_ns)
 int dial(int *ret_fd, struct addr *ret_addr, const struct addr *list, size_t n, const char *what,
          int64_t timeout_ns, struct err *err)
 {
-    char reasons[400] = "", text[ADDR_TEXT_MAX], words[128];
+    /* as long as the whole sentence, so that reasons that do not fit are cut there, with a mark */
+    char reasons[sizeof err->text] = "", text[ADDR_TEXT_MAX], words[128];
     size_t used = 0;
     int r = -EADDRNOTAVAIL;
 

@@ -22,13 +22,13 @@ static int parse_port(struct endpoint *e, const char *text, struct err *err)
     char quote[ERR_QUOTE_MAX];
     unsigned long port = 0;
 
+    err_quote(quote, text);
     if (!all_digits(text))
-        return err_usage(err, "'%s' is not a port: a number from 0 to 65535",
-                         err_quote(quote, text));
+        return err_usage(err, "'%s' is not a port: a number from 0 to 65535", quote);
     for (; *text && port <= 65535; text++)
         port = port * 10 + (unsigned long)(*text - '0');
     if (port > 65535)
-        return err_usage(err, "port out of range: it must be from 0 to 65535");
+        return err_usage(err, "port out of range: it must be from 0 to 65535, not '%s'", quote);
     if (port == 0 && e->use == ENDPOINT_CONNECT)
         return err_usage(err, "port 0 is not valid: nobody can be reached there");
     e->port = (uint16_t)port;
@@ -165,7 +165,7 @@ static int resolve_error(const struct endpoint *e, int code, struct err *err)
     return err_usage(err, "cannot resolve '%s': %s", err_quote(quote, e->host), gai_strerror(code));
 }
 
-/* Appends what is not there yet. */
+/* Appends what can be used and is not there yet. */
 static void add(struct addr *list, size_t *n, const struct addrinfo *info, uint16_t port)
 {
     struct addr *a = &list[*n];
@@ -174,6 +174,8 @@ static void add(struct addr *list, size_t *n, const struct addrinfo *info, uint1
     memcpy(&a->storage, info->ai_addr, info->ai_addrlen);
     a->len = info->ai_addrlen;
     addr_set_port(a, port);
+    if (addr_needs_zone(a))
+        return;
     for (size_t i = 0; i < *n; i++)
         if (addr_equal(&list[i], a))
             return;
@@ -213,7 +215,7 @@ int endpoint_resolve(struct addr **ret, size_t *ret_n, const struct endpoint *en
     for (info = found; info; info = info->ai_next)
         add(list, &n, info, endpoint->port);
     freeaddrinfo(found);
-    if (addr_needs_zone(&list[0])) {
+    if (n == 0) { /* there was nothing else */
         free(list);
         return err_usage(err, "the link-local address '%s' needs a zone, such as fe80::1%%eth0",
                          err_quote(quote, endpoint->host));
