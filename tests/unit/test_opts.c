@@ -270,16 +270,18 @@ TEST(values_are_checked_and_quoted)
         {{"-b", "%s%n"}, "--backlog: '%s%n' is not a whole number"},
         {{"--backlog", "--quiet"}, "--backlog: '--quiet' is not a whole number"},
         {{"--backlog", "--"}, "--backlog: '--' is not a whole number"},
-        {{"-b", "100001"}, "--backlog: '100001' is too large"},
-        {{"-b", "99999999999999999999"}, "--backlog: '99999999999999999999' is too large"},
-        {{"-b", "18446744073709551616"}, "--backlog: '18446744073709551616' is too large"},
-        {{"--clients", "0"}, "--clients: '0' is too small"},
-        {{"-s", "15"}, "--buffer: '15' is too small"},
-        {{"-s", "1025k"}, "--buffer: '1025k' is too large"},
+        {{"-b", "100001"}, "--backlog: '100001' is too large: at most 100000"},
+        {{"-b", "99999999999999999999"},
+         "--backlog: '99999999999999999999' is too large: at most 100000"},
+        {{"-b", "18446744073709551616"},
+         "--backlog: '18446744073709551616' is too large: at most 100000"},
+        {{"--clients", "0"}, "--clients: '0' is too small: at least 1"},
+        {{"-s", "15"}, "--buffer: '15' is too small: at least 16"},
+        {{"-s", "1025k"}, "--buffer: '1025k' is too large: at most 1048576"},
         {{"-s", "64kb"}, "--buffer: '64kb' is not a number of bytes such as 4096, 64k or 1m"},
         {{"-t", "5m3s"}, "--idle-timeout: '5m3s' is not a duration such as 500ms, 10s or 5m"},
         {{"-t", "-1s"}, "--idle-timeout: '-1s' is not a duration such as 500ms, 10s or 5m"},
-        {{"-t", "999ns"}, "--idle-timeout: '999ns' is too small"},
+        {{"-t", "999ns"}, "--idle-timeout: '999ns' is too small: at least 1000ns"},
         {{"-t", "2562048h"}, "--idle-timeout: '2562048h' is too large"},
         {{"-e", "uring"}, "--engine: 'uring' is not one of auto, epoll, classic"},
         {{"-e", ""}, "--engine: '' is not one of auto, epoll, classic"},
@@ -432,8 +434,8 @@ TEST(mistakes_in_the_environment_are_blamed_on_the_variable)
     static const char *const mistakes[][3] = {
         {"MEARI_BACKLOG", "x", "MEARI_BACKLOG: 'x' is not a whole number"},
         {"MEARI_BACKLOG", "", "MEARI_BACKLOG: '' is not a whole number"},
-        {"MEARI_BACKLOG", "100001", "MEARI_BACKLOG: '100001' is too large"},
-        {"MEARI_CLIENTS", "0", "MEARI_CLIENTS: '0' is too small"},
+        {"MEARI_BACKLOG", "100001", "MEARI_BACKLOG: '100001' is too large: at most 100000"},
+        {"MEARI_CLIENTS", "0", "MEARI_CLIENTS: '0' is too small: at least 1"},
         {"MEARI_IDLE_TIMEOUT", "5x",
          "MEARI_IDLE_TIMEOUT: '5x' is not a duration such as 500ms, 10s or 5m"},
         {"MEARI_ENGINE", "\x1b", "MEARI_ENGINE: '\\x1b' is not one of auto, epoll, classic"},
@@ -512,6 +514,12 @@ TEST(preset_may_come_from_the_environment)
     setenv("MEARI_CLASSIC", "1", 1);
     assert_int_equal(READ("-b", "7"), 0);
     assert_int_equal(got.backlog, 7);
+    assert_int_equal(got.engine, 2);
+    reset(NULL);
+    setenv("MEARI_CLASSIC", "1", 1);
+    setenv("MEARI_BACKLOG", "9", 1);
+    READ("one");
+    assert_int_equal(got.backlog, 9);
     assert_int_equal(got.engine, 2);
 }
 
