@@ -1,0 +1,167 @@
+"""meari-client --raw: exact bytes, both ways at once, and only counted."""
+
+import fcntl
+import os
+import re
+import select
+import struct
+import termios
+import threading
+
+import pytest
+
+from clientrunner import finish, run_client, start_client
+from conftest import PATIENCE, eventually
+from fakeserver import FakeServer, close_after, dribbling, flip, greeting, honest, with_surplus
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65536, 65537, 1_000_001])
+def test_exact_bytes(echo, size):
+    data = os.urandom(size)
+    outcome = run_client("--raw", echo().port, stdin=data)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout == data
+
+
+def test_nothing_is_a_command():
+    """Neither q nor a control sequence."""
+    data = b"q\nQ\n\x1b[2J\x00\xff\n"
+    with FakeServer(honest) as fake:
+        outcome = run_client("--raw", fake.port, stdin=data)
+        assert bytes(fake.received) == data
+    assert (outcome.code, outcome.stdout) == (0, data)
+
+
+def test_bytes_come_back_before_the_input_ends(server):
+    proc = start_client("--raw", server().port)
+    for data in (b"one", b"two\n"):
+        proc.stdin.write(data)
+        proc.stdin.flush()
+        assert proc.stdout.read(len(data)) == data
+    assert finish(proc).code == 0
+
+
+def test_the_rest_is_waited_for_after_our_end():
+    def handler(conn):
+        conn.wait_for_end()
+        conn.send(b"so you said: ")
+        conn.send(bytes(conn.fake.received))
+    with FakeServer(handler) as fake:
+        outcome = run_client("--raw", fake.port, stdin=b"hello")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"so you said: hello", "")
+
+
+def test_nothing_is_compared():
+    with FakeServer(flip(1)) as fake:
+        outcome = run_client("--raw", fake.port, stdin=b"hello\n")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"iello\n", "")
+
+
+@pytest.mark.parametrize("handler", [with_surplus(b"!"), greeting(b"!")], ids=["surplus", "greeting"])
+def test_more_than_was_sent_is_fine(handler):
+    with FakeServer(handler) as fake:
+        outcome = run_client("--raw", fake.port, stdin=b"hello\n")
+    assert (outcome.code, len(outcome.stdout)) == (0, 7)
+
+
+@pytest.mark.parametrize("count", [0, 3, 5])
+def test_fewer_than_were_sent(count):
+    with FakeServer(close_after(count)) as fake:
+        outcome = run_client("--raw", fake.port, stdin=b"hello\n")
+    assert outcome.stdout == b"hello\n"[:count]
+    assert outcome.failed(1, f"connection closed after {count} of 6 bytes")
+
+
+def test_a_close_with_input_still_open():
+    with FakeServer(close_after(6)) as fake:
+        proc = start_client("--raw", fake.port)
+        proc.stdin.write(b"hello\n")
+        proc.stdin.flush()
+        proc.wait(PATIENCE)
+        assert finish(proc).failed(1, "connection closed by the server before the end of the input")
+
+
+def test_an_echo_in_single_bytes():
+    with FakeServer(dribbling) as fake:
+        outcome = run_client("--raw", fake.port, stdin="메아리".encode())
+    assert (outcome.code, outcome.stdout) == (0, "메아리".encode())
+
+
+def test_a_reader_who_waits_until_all_is_written(server):
+    """The four ends get ready in any order. The kernel holds some; the rest has to wait, not hang."""
+    proc = start_client("--raw", server().port)
+    data = os.urandom(8 << 20)
+    feed = threading.Thread(target=lambda: (proc.stdin.write(data), proc.stdin.close()))
+    feed.start()
+
+    def stalled():
+        return not select.select([], [proc.stdin], [], 0)[1]
+    eventually(lambda: stalled() or not feed.is_alive())
+    assert proc.stdout.read() == data
+    feed.join()
+    proc.stdin = None
+    assert finish(proc).code == 0
+
+
+def waiting_in(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def test_each_direction_moves_whatever_the_other_does():
+    """Nobody reads our output until the server has all of our input, and it has a lot to say meanwhile."""
+    data = os.urandom(1 << 20)
+
+    def handler(conn):
+        talker = threading.Thread(target=conn.send, args=(bytes(8 << 20),))
+        talker.start()
+        conn.wait_for_end()
+        talker.join()
+    with FakeServer(handler) as fake:
+        proc = start_client("--raw", fake.port)
+        eventually(lambda: waiting_in(proc.stdout) == 65536, "a full pipe")
+        proc.stdin.write(data)
+        proc.stdin.close()
+        proc.stdin = None
+        eventually(lambda: bytes(fake.received) == data)
+        outcome = finish(proc)
+    assert (outcome.code, len(outcome.stdout)) == (0, 8 << 20)
+
+
+def test_memory_does_not_grow_with_the_stream(server):
+    """Two buffers, however much passes."""
+    def peak():
+        status = open(f"/proc/{proc.pid}/status").read()
+        return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1])
+    chunk = os.urandom(1 << 20)
+    with open(os.devnull, "wb") as stdout:
+        proc = start_client("--raw", server().port, stdout=stdout)
+    peaks = []
+    for _ in range(48):
+        proc.stdin.write(chunk)
+        peaks.append(peak())
+    assert peaks[-1] - peaks[7] < 1 << 20
+    assert finish(proc).code == 0
+
+
+def test_idle_is_not_late(server):
+    """With nothing due the timeout does not count; with the end due it does."""
+    proc = start_client("--raw", "--timeout", "50ms", server().port)
+    assert not select.select([proc.stderr], [], [], 0.3)[0]
+    assert finish(proc, b"hello").code == 0
+
+
+def test_a_server_that_never_ends():
+    def handler(conn):
+        while data := conn.read():
+            conn.send(data)
+        threading.Event().wait(PATIENCE)
+    with FakeServer(handler) as fake:
+        outcome = run_client("--raw", "--timeout", "200ms", fake.port, stdin=b"hello\n")
+    assert outcome.failed(1, "no progress for 200.0 ms after 6 of 6 bytes")
+    assert outcome.stdout == b"hello\n"
+
+
+def test_verbose_goes_to_standard_error(server):
+    outcome = run_client("--raw", "-v", server().port, stdin=b"x")
+    assert (outcome.code, outcome.stdout) == (0, b"x")
+    assert re.fullmatch(r"connected to \S+\n", outcome.stderr)
