@@ -65,7 +65,7 @@ void process_on_signal(int signo, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
 
-    sigemptyset(&action.sa_mask);
+    sigfillset(&action.sa_mask); /* one handler at a time */
     sigaction(signo, &action, NULL);
 }
 

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* sock->ready */
+/* sock->flags */
 enum {
     TRY_OUT = 1 << 0,   /* a send or connect was started and not tried yet */
     CANCEL_IN = 1 << 1, /* do not wait any longer */
@@ -29,22 +29,32 @@ enum {
 
 struct classic_state {
     int wake_fd;
-    struct list busy;     /* sockets with something outstanding, served in turn */
-    struct pollfd *polls; /* [0] is wake_fd, then one per busy socket */
+    bool hurry;                      /* something is to be tried once more without waiting */
+    const struct io_sock *sent_last; /* whose send was the latest event */
+    struct list busy;                /* sockets with something outstanding, served in turn */
+    struct pollfd *polls;            /* [0] is wake_fd, then one per busy socket */
     size_t polls_max;
 };
+
+#define POLLS_FIRST 8
 
 static int classic_init(struct io *io, struct err *err)
 {
     struct classic_state *s = calloc(1, sizeof *s);
 
-    if (!s)
+    if (s)
+        s->polls = calloc(POLLS_FIRST, sizeof *s->polls);
+    if (!s || !s->polls) {
+        free(s);
         return err_set(err, ENOMEM, "cannot set up the classic engine");
+    }
+    s->polls_max = POLLS_FIRST;
     list_init(&s->busy);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->wake_fd == -1) {
         int r = err_set(err, errno, "cannot set up the classic engine: eventfd");
 
+        free(s->polls);
         free(s);
         return r;
     }
@@ -76,7 +86,7 @@ static void classic_start(struct io *io, struct io_sock *sock, enum io_op op)
     struct classic_state *s = io->state;
 
     if (op == IO_SEND || op == IO_CONNECT)
-        sock->ready |= TRY_OUT;
+        sock->flags |= TRY_OUT;
     if (!list_linked(&sock->run))
         list_append(&s->busy, &sock->run);
 }
@@ -85,16 +95,19 @@ static void classic_cancel(struct io *io, struct io_sock *sock)
 {
     (void)io;
     if (sock->in != IO_IDLE)
-        sock->ready |= CANCEL_IN;
+        sock->flags |= CANCEL_IN;
     if (sock->out != IO_IDLE)
-        sock->ready |= CANCEL_OUT;
+        sock->flags |= CANCEL_OUT;
 }
 
 static void classic_forget(struct io *io, struct io_sock *sock)
 {
-    (void)io;
+    struct classic_state *s = io->state;
+
     list_remove(&sock->run);
-    sock->ready = 0;
+    sock->flags = 0;
+    if (s->sent_last == sock)
+        s->sent_last = NULL;
 }
 
 /* 'flags' is 0 for the blocking call, MSG_DONTWAIT for a last attempt. */
@@ -105,35 +118,18 @@ static bool try_in(struct io *io, struct io_sock *sock, struct io_event *ev, int
 
 static bool try_out(struct io *io, struct io_sock *sock, struct io_event *ev)
 {
-    sock->ready &= ~(uint32_t)TRY_OUT;
+    sock->flags &= ~(uint32_t)TRY_OUT;
     return sock->out == IO_SEND ? try_send(io, sock, ev, MSG_DONTWAIT) : try_connect(io, sock, ev);
 }
 
-/* What needs no waiting: a send not tried yet, and what was cancelled. */
+/* A send or connect that was not tried yet needs no waiting. (A send right after a send waits its turn:
+ * the others, wake-ups and the clock have to be seen, too.) */
 static bool serve_at_once(struct io *io, struct io_sock *sock, struct io_event *ev)
 {
-    enum io_op op = sock->out;
+    const struct classic_state *s = io->state;
 
-    if (op != IO_IDLE && (sock->ready & (TRY_OUT | CANCEL_OUT))) {
-        bool over = try_out(io, sock, ev);
-
-        if (!over && (sock->ready & CANCEL_OUT)) {
-            fill_event(ev, sock, op, -ECANCELED);
-            over = true;
-        }
-        if (over) {
-            sock->ready &= ~(uint32_t)CANCEL_OUT;
-            return true;
-        }
-    }
-    op = sock->in;
-    if (op != IO_IDLE && (sock->ready & CANCEL_IN)) {
-        sock->ready &= ~(uint32_t)CANCEL_IN;
-        if (!try_in(io, sock, ev, MSG_DONTWAIT))
-            fill_event(ev, sock, op, -ECANCELED);
-        return true;
-    }
-    return false;
+    return sock != s->sent_last && sock->out != IO_IDLE && (sock->flags & TRY_OUT) &&
+           try_out(io, sock, ev);
 }
 
 static bool serve_ready(struct io *io, struct io_sock *sock, short revents, struct io_event *ev)
@@ -145,45 +141,72 @@ static bool serve_ready(struct io *io, struct io_sock *sock, short revents, stru
     return sock->in != IO_IDLE && (broken || (revents & POLLIN)) && try_in(io, sock, ev, 0);
 }
 
-/* Behind the others, so that they are served in turn. */
-static int served(struct classic_state *s, struct io_sock *sock)
+/* Once more, and over: the poll before it did not wait. */
+static bool serve_cancelled(struct io *io, struct io_sock *sock, struct io_event *ev)
 {
+    enum io_op in = sock->in, out = sock->out;
+
+    if (out != IO_IDLE && (sock->flags & CANCEL_OUT)) {
+        if (!try_out(io, sock, ev))
+            fill_event(ev, sock, out, -ECANCELED);
+        return true;
+    }
+    if (in != IO_IDLE && (sock->flags & CANCEL_IN)) {
+        if (!try_in(io, sock, ev, MSG_DONTWAIT))
+            fill_event(ev, sock, in, -ECANCELED);
+        return true;
+    }
+    return false;
+}
+
+/* Its event is made. Now it goes behind the others, so that they are served in turn. */
+static int served(struct classic_state *s, struct io_sock *sock, enum io_op op)
+{
+    bool in = op == IO_RECV || op == IO_ACCEPT;
+
+    sock->flags &= ~(uint32_t)(in ? CANCEL_IN : CANCEL_OUT);
+    s->sent_last = in ? NULL : sock;
     list_remove(&sock->run);
     list_append(&s->busy, &sock->run);
     return 1;
 }
 
-/* Makes the list of descriptors to wait for. Returns their number, or -ENOMEM. */
-static int fill_polls(struct classic_state *s)
+/* Room for 'n' entries in polls[]. Without memory the old room has to do: since sockets are served in
+ * turn, each gets into it sooner or later. */
+static void make_room(struct classic_state *s, size_t n)
 {
+    struct pollfd *more = n > s->polls_max ? reallocarray(s->polls, 2 * n, sizeof *more) : NULL;
+
+    if (!more)
+        return;
+    s->polls = more;
+    s->polls_max = 2 * n;
+}
+
+/* Makes the list of descriptors to wait for, and drops sockets with nothing outstanding from the busy
+ * ones. Returns its length. */
+static size_t fill_polls(struct classic_state *s)
+{
+    struct list *node, *next;
     size_t n = 1;
 
-    for (struct list *node = s->busy.next, *next; node != &s->busy; node = next) {
-        struct io_sock *sock = container_of(node, struct io_sock, run);
-
-        next = node->next;
-        if (sock->in == IO_IDLE && sock->out == IO_IDLE)
-            list_remove(node);
-        else
-            n++;
-    }
-    if (n > s->polls_max) {
-        struct pollfd *more = reallocarray(s->polls, 2 * n, sizeof *more);
-
-        if (!more)
-            return -ENOMEM;
-        s->polls = more;
-        s->polls_max = 2 * n;
-    }
+    s->hurry = false;
     s->polls[0] = (struct pollfd){.fd = s->wake_fd, .events = POLLIN};
-    n = 1;
-    for (struct list *node = s->busy.next; node != &s->busy; node = node->next) {
-        const struct io_sock *sock = container_of(node, struct io_sock, run);
+    for (node = s->busy.next; node != &s->busy; node = next) {
+        struct io_sock *sock = container_of(node, struct io_sock, run);
         int events = (sock->in != IO_IDLE ? POLLIN : 0) | (sock->out != IO_IDLE ? POLLOUT : 0);
 
-        s->polls[n++] = (struct pollfd){.fd = sock->fd, .events = (short)events};
+        next = node->next;
+        if (events == 0) {
+            list_remove(node);
+            continue;
+        }
+        s->hurry = s->hurry || (sock->flags & (TRY_OUT | CANCEL_IN | CANCEL_OUT));
+        make_room(s, n + 1);
+        if (n < s->polls_max)
+            s->polls[n++] = (struct pollfd){.fd = sock->fd, .events = (short)events};
     }
-    return (int)n;
+    return n;
 }
 
 static bool take_wake(const struct classic_state *s, struct io_event *ev)
@@ -196,28 +219,44 @@ static bool take_wake(const struct classic_state *s, struct io_event *ev)
     return true;
 }
 
+/* After the poll: the first socket that has an event, of the 'n' that were polled. */
+static bool serve_polled(struct io *io, size_t n, struct io_event *ev)
+{
+    struct classic_state *s = io->state;
+    struct list *node = s->busy.next;
+
+    for (size_t i = 1; i < n; i++, node = node->next) {
+        struct io_sock *sock = container_of(node, struct io_sock, run);
+
+        if (serve_ready(io, sock, s->polls[i].revents, ev) || serve_cancelled(io, sock, ev))
+            return true;
+    }
+    return false;
+}
+
 static int classic_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
 {
     struct classic_state *s = io->state;
     struct list *node;
-    int n, i;
+    size_t n;
+    int r;
 
     for (;;) {
         for (node = s->busy.next; node != &s->busy; node = node->next)
             if (serve_at_once(io, container_of(node, struct io_sock, run), ev))
-                return served(s, ev->sock);
+                return served(s, ev->sock, ev->op);
         n = fill_polls(s);
-        if (n < 0)
-            return n;
-        n = poll(s->polls, (nfds_t)n, clock_timeout_ms(clock_now_ns(), deadline_ns));
+        r = poll(s->polls, n, s->hurry ? 0 : clock_timeout_ms(clock_now_ns(), deadline_ns));
         io->now_ns = clock_now_ns();
-        if (n <= 0)
-            return n == 0 || errno == EINTR ? 0 : -errno;
-        if (take_wake(s, ev))
+        s->sent_last = NULL;
+        if (r == -1)
+            return errno == EINTR ? 0 : -errno;
+        if (r > 0 && take_wake(s, ev))
             return 1;
-        for (node = s->busy.next, i = 1; node != &s->busy; node = node->next, i++)
-            if (serve_ready(io, container_of(node, struct io_sock, run), s->polls[i].revents, ev))
-                return served(s, ev->sock);
+        if (serve_polled(io, n, ev))
+            return served(s, ev->sock, ev->op);
+        if (r == 0 && !s->hurry)
+            return 0;
     }
 }
 

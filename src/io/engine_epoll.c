@@ -2,13 +2,14 @@
  * says ready, finish.
  *
  * A socket is registered once, edge-triggered, and only when an operation had to wait for the first
- * time: a short connection whose bytes are there already never meets epoll_ctl. What the edges told is
- * kept in sock->ready, so a message costs its share of one epoll_wait, one recv and one send.
+ * time: a short connection whose bytes are there already never meets epoll_ctl. Nothing known means
+ * "try". A direction is dry when a call would block *and* epoll will tell when that is over; this is
+ * kept in sock->flags, so a message costs its share of one epoll_wait, one recv and one send.
  *
  * Rounds keep it fair. A round serves the sockets that the last epoll_wait named ('now'); one whose
  * next operation could go on at once waits for the next round ('later'), so a client that streams
  * cannot keep the kernel from being asked about the others. A started send goes to the front: its
- * buffer is back before the next receive needs one.
+ * buffer is back before the next receive needs one. (A send right after a send waits its turn, too.)
  *
  * After a short read the socket is known to be empty and the EAGAIN of one more recv is saved, except
  * where a short read proves nothing: behind a FIN, an error, or an urgent byte, at whose mark recv
@@ -28,22 +29,22 @@
 
 #define BATCH 256
 
-/* sock->ready */
+/* sock->flags */
 enum {
-    READY_IN = 1 << 0,   /* receiving or accepting may succeed */
-    READY_OUT = 1 << 1,  /* sending may succeed */
-    READY_MORE = 1 << 2, /* a short read proves nothing: read until it would block */
-    WATCH_IN = 1 << 3,   /* epoll reports these directions; */
+    DRY_IN = 1 << 0,   /* receiving or accepting would block, and epoll will tell */
+    DRY_OUT = 1 << 1,  /* sending would; likewise */
+    DEEP = 1 << 2,     /* a short read proves nothing: read until it would block */
+    WATCH_IN = 1 << 3, /* epoll reports these directions */
     WATCH_OUT = 1 << 4,
     CANCEL_IN = 1 << 5, /* do not wait any longer */
     CANCEL_OUT = 1 << 6,
-    SEEN = 1 << 7, /* a first operation was started */
 };
 
 struct epoll_state {
     int epoll_fd;
     int wake_fd;
     bool woken;
+    const struct io_sock *sent_last; /* whose send was the latest event */
     struct list now;
     struct list later;
     struct epoll_event batch[BATCH];
@@ -110,7 +111,7 @@ static void epoll_wake(struct io *io)
 static int watch(const struct epoll_state *s, struct io_sock *sock, uint32_t direction)
 {
     struct epoll_event event = {.events = EPOLLET, .data.ptr = sock};
-    uint32_t watched = sock->ready & (WATCH_IN | WATCH_OUT), all = watched | direction;
+    uint32_t watched = sock->flags & (WATCH_IN | WATCH_OUT), all = watched | direction;
 
     if (all == watched)
         return 0;
@@ -120,25 +121,23 @@ static int watch(const struct epoll_state *s, struct io_sock *sock, uint32_t dir
         event.events |= EPOLLOUT;
     if (epoll_ctl(s->epoll_fd, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, sock->fd, &event) == -1)
         return -errno;
-    sock->ready |= direction;
+    sock->flags |= direction;
     return 0;
 }
 
 static bool can_go_on(const struct io_sock *sock)
 {
-    return (sock->in != IO_IDLE && (sock->ready & READY_IN)) ||
-           (sock->out != IO_IDLE && (sock->ready & READY_OUT));
+    return (sock->in != IO_IDLE && !(sock->flags & DRY_IN)) ||
+           (sock->out != IO_IDLE && !(sock->flags & DRY_OUT));
 }
 
 static void epoll_start(struct io *io, struct io_sock *sock, enum io_op op)
 {
     struct epoll_state *s = io->state;
 
-    if (!(sock->ready & SEEN))
-        sock->ready = SEEN | READY_IN | READY_OUT; /* nothing is known: find out by trying */
     if (!can_go_on(sock))
         return;
-    if (op == IO_SEND || op == IO_CONNECT) {
+    if ((op == IO_SEND || op == IO_CONNECT) && sock != s->sent_last) {
         list_remove(&sock->run);
         list_prepend(&s->now, &sock->run);
     } else if (!list_linked(&sock->run)) {
@@ -146,35 +145,43 @@ static void epoll_start(struct io *io, struct io_sock *sock, enum io_op op)
     }
 }
 
+/* Try once more, in the next round: a chain of "accept, cancel" must not keep the kernel, and the clock,
+ * from being asked. */
 static void epoll_cancel(struct io *io, struct io_sock *sock)
 {
     struct epoll_state *s = io->state;
 
     if (sock->in != IO_IDLE)
-        sock->ready |= READY_IN | CANCEL_IN;
+        sock->flags = (sock->flags & ~(uint32_t)DRY_IN) | CANCEL_IN;
     if (sock->out != IO_IDLE)
-        sock->ready |= READY_OUT | CANCEL_OUT;
-    list_remove(&sock->run);
-    list_append(&s->now, &sock->run);
+        sock->flags = (sock->flags & ~(uint32_t)DRY_OUT) | CANCEL_OUT;
+    if (!list_linked(&sock->run))
+        list_append(&s->later, &sock->run);
 }
 
 /* close(2) takes the socket out of epoll, because nobody else holds its description. */
 static void epoll_forget(struct io *io, struct io_sock *sock)
 {
-    (void)io;
+    struct epoll_state *s = io->state;
+
     list_remove(&sock->run);
-    sock->ready = 0;
+    sock->flags = 0;
+    if (s->sent_last == sock)
+        s->sent_last = NULL;
 }
 
 /* The operation would block. Returns whether it is over all the same: cancelled, or not watchable. */
 static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, enum io_op op)
 {
     bool in = op == IO_ACCEPT || op == IO_RECV;
-    int r = sock->ready & (in ? CANCEL_IN : CANCEL_OUT) ? -ECANCELED : 0;
+    int r = sock->flags & (in ? CANCEL_IN : CANCEL_OUT) ? -ECANCELED : 0;
 
-    sock->ready &= ~(uint32_t)(in ? READY_IN | READY_MORE : READY_OUT);
     if (r == 0)
         r = watch(io->state, sock, in ? WATCH_IN : WATCH_OUT);
+    if (in)
+        sock->flags &= ~(uint32_t)DEEP;
+    if (sock->flags & (in ? WATCH_IN : WATCH_OUT))
+        sock->flags |= in ? DRY_IN : DRY_OUT;
     if (r < 0)
         fill_event(ev, sock, op, r);
     return r < 0;
@@ -185,12 +192,12 @@ static bool serve_out(struct io *io, struct io_sock *sock, struct io_event *ev)
     enum io_op op = sock->out;
     bool over;
 
-    if (op == IO_IDLE || !(sock->ready & READY_OUT))
+    if (op == IO_IDLE || (sock->flags & DRY_OUT))
         return false;
     over = op == IO_SEND ? try_send(io, sock, ev, 0) : try_connect(io, sock, ev);
     over = over || must_wait(io, sock, ev, op);
     if (over)
-        sock->ready &= ~(uint32_t)CANCEL_OUT;
+        sock->flags &= ~(uint32_t)CANCEL_OUT;
     return over;
 }
 
@@ -199,15 +206,15 @@ static bool serve_in(struct io *io, struct io_sock *sock, struct io_event *ev)
     enum io_op op = sock->in;
     bool over;
 
-    if (op == IO_IDLE || !(sock->ready & READY_IN))
+    if (op == IO_IDLE || (sock->flags & DRY_IN))
         return false;
     over = op == IO_RECV ? try_recv(io, sock, ev, 0) : try_accept(io, sock, ev, SOCK_NONBLOCK);
     if (over && ev->buf && ev->buf->len < ev->buf->cap &&
-        (sock->ready & (WATCH_IN | READY_MORE)) == WATCH_IN)
-        sock->ready &= ~(uint32_t)READY_IN;
+        (sock->flags & (WATCH_IN | DEEP)) == WATCH_IN)
+        sock->flags |= DRY_IN; /* a short read: there is no more */
     over = over || must_wait(io, sock, ev, op);
     if (over)
-        sock->ready &= ~(uint32_t)CANCEL_IN;
+        sock->flags &= ~(uint32_t)CANCEL_IN;
     return over;
 }
 
@@ -216,9 +223,11 @@ static bool serve(struct io *io, struct io_sock *sock, struct io_event *ev)
 {
     struct epoll_state *s = io->state;
 
+    s->sent_last = NULL;
     if (!serve_out(io, sock, ev))
         return serve_in(io, sock, ev);
-    if (sock->in != IO_IDLE && (sock->ready & READY_IN))
+    s->sent_last = sock;
+    if (sock->in != IO_IDLE && !(sock->flags & DRY_IN))
         list_append(&s->later, &sock->run);
     return true;
 }
@@ -232,11 +241,11 @@ static void note(struct epoll_state *s, const struct epoll_event *event)
         return;
     }
     if (event->events & (EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP))
-        sock->ready |= READY_IN;
+        sock->flags &= ~(uint32_t)DRY_IN;
     if (event->events & (EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP))
-        sock->ready |= READY_MORE;
+        sock->flags |= DEEP;
     if (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-        sock->ready |= READY_OUT;
+        sock->flags &= ~(uint32_t)DRY_OUT;
     if (can_go_on(sock) && !list_linked(&sock->run))
         list_append(&s->now, &sock->run);
 }

@@ -6,6 +6,7 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "../net/addr.h"
+#include "../net/sock.h"
 #include "engine.h"
 
 #include <assert.h>
@@ -155,6 +156,14 @@ void io_close(struct io *io, struct io_sock *sock)
     /* not repeated on EINTR: the descriptor is gone then, and may be somebody else's (close(2)) */
     (void)close(sock->fd);
     sock->fd = -1;
+}
+
+void io_look(struct io *io, struct io_sock *sock)
+{
+    int64_t sent_ns = io->now_ns - sock_sent_ago_ns(sock->fd);
+
+    if (sent_ns > sock->moved_ns)
+        sock->moved_ns = sent_ns;
 }
 
 int io_peer(const struct io *io, const struct io_sock *sock, struct addr *ret)

@@ -57,13 +57,14 @@ struct io_buf {
 /* Embedded in its owner: connection, listener, bench flow. Zero it and set fd (io_sock_init). */
 struct io_sock {
     int fd;
-    enum io_op in;          /* IO_IDLE, IO_ACCEPT or IO_RECV; read-only outside io/ */
-    enum io_op out;         /* IO_IDLE, IO_CONNECT or IO_SEND; likewise */
-    uint32_t sent;          /* bytes of the send under way that the kernel took; likewise */
-    int64_t moved_ns;       /* when bytes last moved, either way (io_now's clock); likewise */
+    enum io_op in;    /* IO_IDLE, IO_ACCEPT or IO_RECV; read-only outside io/ */
+    enum io_op out;   /* IO_IDLE, IO_CONNECT or IO_SEND; likewise */
+    uint32_t sent;    /* bytes of the latest send that the kernel took; likewise (and the
+                               outcome so far of a connect under way) */
+    int64_t moved_ns; /* when bytes last moved, either way (io_now's clock; 0: not yet); likewise */
     struct io_buf *sending; /* from here on the engine's own: the buffer it took, */
     struct list run;        /* its place in a queue of the engine, */
-    uint32_t ready;         /* and what is known about its readiness */
+    uint32_t flags;         /* and what it knows about it */
 };
 
 struct io_event {
@@ -120,6 +121,10 @@ void io_shutdown(struct io *io, struct io_sock *sock);
 
 /* Closes the descriptor. Both directions must be idle; there is no event. */
 void io_close(struct io *io, struct io_sock *sock);
+
+/* Brings sock->moved_ns up to date with what the kernel sent out of its own buffers meanwhile: a peer
+ * that reads slowly is not idle, though no call of ours shows it. Costs a system call. */
+void io_look(struct io *io, struct io_sock *sock);
 
 /* Whom the socket is connected to. Returns 0 or -errno; -ENOTCONN when the peer is gone already. */
 int io_peer(const struct io *io, const struct io_sock *sock, struct addr *ret);

@@ -8,10 +8,19 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* How many unused buffers of this size may stay. */
+static uint32_t worth_keeping(uint32_t buf_size)
+{
+    uint32_t n = POOL_KEEP_BYTES / buf_size;
+
+    return n < 1 ? 1 : n > POOL_KEEP ? POOL_KEEP : n;
+}
+
 void pool_init(struct pool *pool, uint32_t buf_size)
 {
     pool->buf_size = buf_size;
     pool->lent = pool->kept = 0;
+    pool->keep = worth_keeping(buf_size);
     list_init(&pool->free);
 }
 
@@ -62,7 +71,7 @@ void pool_put(struct pool *pool, struct io_buf *buf)
         return;
     assert(pool->lent > 0);
     pool->lent--;
-    if (pool->kept == POOL_KEEP) {
+    if (pool->kept == pool->keep) {
         free(buf);
         return;
     }

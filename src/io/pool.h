@@ -5,7 +5,8 @@
  * then is another one allocated. Returned buffers are reused last in, first out, because the last one
  * is still in the cache; a few are kept, the rest goes back to the system.
  *
- * So the memory of a pool is: buffers lent (at most one per direction of a socket) + POOL_KEEP.
+ * So the memory of a pool is: buffers lent (at most one per direction of a socket) + POOL_KEEP buffers,
+ * fewer when they are large: POOL_KEEP_BYTES together, or one buffer if that is more.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef IO_POOL_H
@@ -18,11 +19,13 @@
 struct io_buf;
 
 #define POOL_KEEP 16
+#define POOL_KEEP_BYTES (1u << 20)
 
 struct pool {
     uint32_t buf_size;
     uint32_t lent;
     uint32_t kept;
+    uint32_t keep; /* at the most */
     struct list free;
 };
 

@@ -34,4 +34,7 @@ int listener_open(int *ret_fd, const struct addr *addr, const struct listener_co
  * tcpi_sacked (net/ipv4/tcp.c, tcp_get_info). Returns it, or -errno. */
 int listener_backlog(int fd);
 
+/* Clients in the accept queue now: tcpi_unacked of the same. Returns their number, or -errno. */
+int listener_waiting(int fd);
+
 #endif

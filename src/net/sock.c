@@ -3,9 +3,13 @@
  * SPDX-License-Identifier: MIT */
 #include "sock.h"
 
+#include "../base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 int sock_set(int fd, int level, int option, int value)
@@ -35,4 +39,14 @@ int sock_set_buffers(int fd, uint64_t sndbuf, uint64_t rcvbuf)
     int r = set_buffer(fd, SO_SNDBUF, sndbuf);
 
     return r < 0 ? r : set_buffer(fd, SO_RCVBUF, rcvbuf);
+}
+
+int64_t sock_sent_ago_ns(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+        return INT64_MAX / 2;
+    return (int64_t)info.tcpi_last_data_sent * NS_PER_MS;
 }

@@ -427,6 +427,17 @@ static void cancel_before_the_first_look(struct world *w)
     expect_result(w, IO_RECV, -ECANCELED);
 }
 
+static void cancel_of_the_first_operation_does_not_deafen_the_socket(struct world *w)
+{
+    io_recv(w->io, &w->sock);
+    io_cancel(w->io, &w->sock);
+    expect_result(w, IO_RECV, -ECANCELED);
+    io_recv(w->io, &w->sock);
+    assert_nothing(w);
+    peer_sends(w, "heard", 5);
+    expect_bytes(w, "heard");
+}
+
 static void cancel_ends_a_stalled_send_and_says_how_far_it_got(struct world *w)
 {
     size_t total = fill(w);
@@ -488,6 +499,86 @@ static void accept_and_cancel_empty_the_queue(struct world *w)
     for (int i = 0; i < 3; i++)
         close(callers[i]);
     io_close(w->io, &listener);
+}
+
+/* However long the queue: a wake-up, another socket and the clock are seen meanwhile. */
+static void a_chain_of_accept_and_cancel_starves_nobody(struct world *w)
+{
+    struct io_sock listener, accepted;
+    bool woken = false, heard = false;
+    int callers[8], taken = 0;
+    struct addr addr;
+    int64_t before = io_now(w->io);
+
+    io_sock_init(&listener, listen_on_loopback(&addr));
+    for (int i = 0; i < 8; i++)
+        callers[i] = call(&addr);
+    peer_sends(w, "me too", 6);
+    io_recv(w->io, &w->sock);
+    io_accept(w->io, &listener);
+    io_cancel(w->io, &listener);
+    io_wake(w->io);
+    while (taken < 4) {
+        struct io_event ev = next(w);
+
+        woken = woken || ev.op == IO_WAKE;
+        heard = heard || ev.op == IO_RECV;
+        io_buf_put(w->io, ev.buf);
+        if (ev.op != IO_ACCEPT)
+            continue;
+        taken++;
+        io_sock_init(&accepted, ev.result);
+        io_close(w->io, &accepted);
+        if (taken < 4) {
+            io_accept(w->io, &listener);
+            io_cancel(w->io, &listener);
+        }
+    }
+    assert_true(woken && heard && io_now(w->io) > before);
+    io_close(w->io, &listener);
+    for (int i = 0; i < 8; i++)
+        close(callers[i]);
+}
+
+/* The same for a socket that sends again whenever it has sent. */
+static void a_chain_of_sends_starves_nobody(struct world *w)
+{
+    static char sink[64 * BUF];
+    bool woken = false;
+
+    assert_int_equal(sock_set(w->sock.fd, SOL_SOCKET, SO_SNDBUF, 4 << 20), 0);
+    io_wake(w->io);
+    for (int i = 0; i < 64 && !woken; i++) {
+        struct io_buf *buf = io_buf_get(w->io);
+        struct io_event ev;
+
+        buf->len = 64;
+        io_send(w->io, &w->sock, buf);
+        ev = next(w);
+        woken = ev.op == IO_WAKE;
+        if (!woken)
+            (void)!recv(w->peer, sink, sizeof sink, MSG_DONTWAIT);
+        else
+            expect_result(w, IO_SEND, 64);
+    }
+    assert_true(woken);
+}
+
+/* A peer that reads slowly moves bytes that no call of ours shows. */
+static void looking_sees_what_the_kernel_sent(struct world *w)
+{
+    int64_t before;
+
+    (void)fill(w);
+    before = w->sock.moved_ns;
+    while (clock_now_ns() < before + 20 * NS_PER_MS)
+        assert_nothing(w);
+    io_look(w->io, &w->sock);
+    assert_true(w->sock.moved_ns < before + 10 * NS_PER_MS);
+    peer_reads(w, BUF); /* opens the window */
+    assert_nothing(w);
+    io_look(w->io, &w->sock);
+    assert_true(w->sock.moved_ns >= before);
 }
 
 static void accept_waits_and_takes_one_at_a_time(struct world *w)
@@ -718,10 +809,14 @@ static const struct {
     FACT(cancel_ends_a_waiting_receive),
     FACT(cancel_loses_no_bytes_that_are_there),
     FACT(cancel_before_the_first_look),
+    FACT(cancel_of_the_first_operation_does_not_deafen_the_socket),
     FACT(cancel_ends_a_stalled_send_and_says_how_far_it_got),
     FACT(cancel_ends_both_directions),
     FACT(cancel_of_nothing_is_nothing),
     FACT(accept_and_cancel_empty_the_queue),
+    FACT(a_chain_of_accept_and_cancel_starves_nobody),
+    FACT(a_chain_of_sends_starves_nobody),
+    FACT(looking_sees_what_the_kernel_sent),
     FACT(accept_waits_and_takes_one_at_a_time),
     FACT(connect_succeeds),
     FACT(connect_is_refused),

@@ -127,6 +127,27 @@ TEST(no_more_than_the_bound_is_kept)
         pool_put(&pool, bufs[i]);
 }
 
+/* Large buffers are kept by their bytes, and one of any size. */
+TEST(large_buffers_are_not_hoarded)
+{
+    static const struct {
+        uint32_t size, keep;
+    } cases[] = {{1, 16}, {64 << 10, 16}, {128 << 10, 8}, {1 << 20, 1}, {64 << 20, 1}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct io_buf *bufs[POOL_KEEP + 2];
+        struct pool p;
+
+        pool_init(&p, cases[i].size);
+        for (size_t k = 0; k < POOL_KEEP + 2; k++)
+            bufs[k] = pool_get(&p);
+        for (size_t k = 0; k < POOL_KEEP + 2; k++)
+            pool_put(&p, bufs[k]);
+        assert_int_equal(p.kept, cases[i].keep);
+        pool_done(&p);
+    }
+}
+
 TEST(returning_nothing_is_fine)
 {
     pool_put(&pool, NULL);
@@ -139,10 +160,10 @@ TEST(returning_nothing_is_fine)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(buffer_has_all_its_bytes),    POOL_TEST(smallest_and_largest_sizes_work),
-        POOL_TEST(last_returned_is_lent_first), POOL_TEST(reused_buffer_is_empty),
-        POOL_TEST(buffers_are_counted),         POOL_TEST(no_more_than_the_bound_is_kept),
-        POOL_TEST(returning_nothing_is_fine),
+        POOL_TEST(buffer_has_all_its_bytes),      POOL_TEST(smallest_and_largest_sizes_work),
+        POOL_TEST(last_returned_is_lent_first),   POOL_TEST(reused_buffer_is_empty),
+        POOL_TEST(buffers_are_counted),           POOL_TEST(no_more_than_the_bound_is_kept),
+        POOL_TEST(large_buffers_are_not_hoarded), POOL_TEST(returning_nothing_is_fine),
     };
 
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
