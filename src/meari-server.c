@@ -51,15 +51,27 @@ static const char notes[] =
     "SIGTERM or SIGINT drains and ends with 0; a second one ends at once. Exit code\n"
     "2: could not start.\n";
 
+#define ENGINES_MAX 8
+
 /* The names --engine takes: "auto" and those built in. */
 static const char *const *engine_names(void)
 {
-    static const char *names[16] = {"auto"};
+    static const char *names[ENGINES_MAX + 2] = {"auto"};
     const char *const *built = io_engines();
 
-    for (size_t i = 0; built[i] && i < 14; i++)
+    for (size_t i = 0; built[i] && i < ENGINES_MAX; i++)
         names[i + 1] = built[i];
     return names;
+}
+
+/* What --version says: the number, and what is built in. */
+static const char *version(char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "%s (engines:", MEARI_VERSION);
+
+    for (const char *const *name = io_engines(); *name && used < size; name++)
+        used += (size_t)snprintf(out + used, size - used, " %s%s", *name, name[1] ? "" : ")");
+    return out;
 }
 
 static int read_options(struct options *o, int argc, char **argv, int *ret_operand, struct err *err)
@@ -77,7 +89,8 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
          .help = "threads that serve (default: usable CPUs); the\n"
                  "classic engine has one per client instead"},
         {0, "engine", "NAME", OPT_CHOICE, &o->engine, .choices = engine_names(),
-         .help = "auto, epoll or classic (blocking calls)"},
+         .help = "auto (the best that works here), epoll, or classic\n"
+                 "(blocking calls)"},
         {0, "classic", NULL, OPT_SWITCH, &o->classic, .preset = classic_preset,
          .help = "the server of the first lesson: --engine classic\n"
                  "--concurrency 1 --backlog 5 --clients 5"},
@@ -103,12 +116,13 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
         {0, "log-format", "FORMAT", OPT_CHOICE, &o->log_format, .choices = log_formats,
          .help = "text or json (one object per line)"},
     };
+    char built[128];
     const struct opts opts = {
         .program = PROGRAM,
         .synopsis = "[options] ENDPOINT...",
         .about = "Send back, byte for byte, whatever a client sends.",
         .notes = notes,
-        .version = MEARI_VERSION " (engines: epoll classic)",
+        .version = version(built, sizeof built),
         .table = table,
         .n = sizeof table / sizeof *table,
     };
@@ -200,13 +214,15 @@ static int configure(struct server_config *config, const struct options *o, stru
 }
 
 static struct server *serving;
-static volatile sig_atomic_t signals_seen;
 
 /* The first signal drains; a second one does not wait. */
 static void on_stop_signal(int signo)
 {
-    if (signals_seen++)
+    static volatile sig_atomic_t seen;
+
+    if (seen)
         _exit(128 + signo);
+    seen = 1;
     server_stop(serving);
 }
 

@@ -36,6 +36,8 @@ struct conn {
     uint64_t echoed;    /* bytes */
     int64_t born_ns;
     int64_t ended_ns; /* when ENDING or LINGERING began */
+    int64_t retry_ns; /* when to receive again, */
+    bool starved;     /* if there was no memory for it the last time */
     uint32_t owed;    /* bytes received last, */
     uint32_t cut;     /* and those of them that never went back */
     enum conn_state state;

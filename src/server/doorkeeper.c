@@ -20,6 +20,7 @@
 
 #define PAUSE_NS (100 * NS_PER_MS)  /* how soon to try again when out of something */
 #define COMPLAIN_NS (10 * NS_PER_S) /* how often to say so */
+#define FAILURES_MAX 64             /* accepts that fail in a row before it pauses */
 
 /* --- opening ------------------------------------------------------------------------------------ */
 
@@ -68,8 +69,8 @@ void door_destroy(struct doorkeeper *door)
 
 /* --- full means wait ---------------------------------------------------------------------------- */
 
-/* Is there a place? If not, whoever gives one back wakes us. */
-static bool has_place(struct server *server)
+/* Is there a place? If not, whoever gives one back will wake us. */
+static bool want_place(struct server *server)
 {
     if (atomic_load(&server->places) < server->config.concurrency)
         return true;
@@ -78,8 +79,8 @@ static bool has_place(struct server *server)
     return atomic_load(&server->places) < server->config.concurrency;
 }
 
-/* Has the last client that --clients admits been served? */
-static bool all_served(struct server *server)
+/* Have all clients left that --clients admits? If not, the next one who does will wake us. */
+static bool want_all_served(struct server *server)
 {
     if (server->config.clients == 0 || server->door.admitted < server->config.clients)
         return false;
@@ -147,7 +148,7 @@ static bool door_admit(struct door_listener *l)
     struct worker *w;
     struct conn *c;
 
-    if (!has_place(door->server) || door->paused_ns != NEVER)
+    if (!want_place(door->server) || door->paused_ns != NEVER)
         return false;
     c = conn_create(l->held_fd, door->admitted + 1, io_now(door->worker->io));
     if (!c) {
@@ -175,14 +176,19 @@ static void turn_away(struct door_listener *l)
     io_sock_init(&sock, l->held_fd);
     io_close(l->door->worker->io, &sock);
     l->held_fd = -1;
+    l->door->turned_away++;
 }
 
+/* Who still waits is reset by the kernel, and counted. */
 static void listener_close(struct door_listener *l)
 {
+    int waiting = listener_waiting(l->sock.fd);
+
     if (l->held_fd >= 0)
         turn_away(l);
+    if (waiting > 0)
+        l->door->turned_away += (unsigned)waiting;
     io_close(l->door->worker->io, &l->sock);
-    l->closed = true;
 }
 
 /* Will nobody be taken from this listener any more? */
@@ -190,7 +196,7 @@ static bool listener_finished(const struct door_listener *l)
 {
     struct server *server = l->door->server;
 
-    if (all_served(server))
+    if (want_all_served(server))
         return true;
     if (!atomic_load(&server->draining))
         return false;
@@ -204,21 +210,23 @@ static void listener_go_on(struct door_listener *l)
     struct doorkeeper *door = l->door;
     bool draining = atomic_load(&door->server->draining);
 
-    if (l->closed)
+    if (l->sock.fd < 0)
         return;
     if (l->sock.in != IO_IDLE) {
-        if (listener_finished(l))
-            io_cancel(door->worker->io, &l->sock);
+        if (draining || !admits_more(door))
+            io_cancel(door->worker->io, &l->sock); /* its event brings us back */
         return;
     }
-    if (l->held_fd >= 0 && admits_more(door))
+    if (l->held_fd >= 0 && !admits_more(door))
+        turn_away(l);
+    if (l->held_fd >= 0)
         (void)door_admit(l);
     if (listener_finished(l)) {
         listener_close(l);
         return;
     }
     if (l->held_fd >= 0 || !admits_more(door) || door->paused_ns != NEVER ||
-        !has_place(door->server))
+        !want_place(door->server))
         return;
     io_accept(door->worker->io, &l->sock);
     if (draining) /* take who waits, do not wait for more (io.h) */
@@ -247,18 +255,25 @@ static void close_door(struct server *server)
         io_wake(server->workers[i]->io);
 }
 
-static void door_go_on(struct doorkeeper *door)
+void door_go_on(struct doorkeeper *door)
 {
     struct server *server = door->server;
     bool closed = true;
 
     for (size_t i = 0; i < door->n; i++) {
         listener_go_on(&door->listeners[i]);
-        closed = closed && door->listeners[i].closed;
+        closed = closed && door->listeners[i].sock.fd < 0;
     }
     if (closed && !atomic_load(&server->door_closed))
         close_door(server);
     door_schedule(door);
+}
+
+void door_abandon(struct doorkeeper *door)
+{
+    for (size_t i = 0; i < door->n; i++)
+        listener_close(&door->listeners[i]);
+    close_door(door->server);
 }
 
 /* --- events ------------------------------------------------------------------------------------- */
@@ -285,28 +300,18 @@ static bool concerns_client_only(int code)
     }
 }
 
-void door_start(struct doorkeeper *door)
-{
-    door_go_on(door);
-}
-
 void door_accepted(struct door_listener *l, int result)
 {
-    if (result >= 0)
-        l->held_fd = result;
-    else if (result == -ECANCELED)
-        l->empty = true;
-    else if (!concerns_client_only(-result))
-        door_pause(l->door, -result);
-    door_go_on(l->door);
-}
+    struct doorkeeper *door = l->door;
 
-void door_woken(struct doorkeeper *door)
-{
-    if (atomic_load(&door->server->draining))
-        for (size_t i = 0; i < door->n; i++)
-            if (!door->listeners[i].closed)
-                io_cancel(door->worker->io, &door->listeners[i].sock);
+    if (result >= 0) {
+        l->held_fd = result;
+        door->failed_in_a_row = 0;
+    } else if (result == -ECANCELED) {
+        l->empty = true;
+    } else if (!concerns_client_only(-result) || ++door->failed_in_a_row >= FAILURES_MAX) {
+        door_pause(door, -result);
+    }
     door_go_on(door);
 }
 

@@ -4,7 +4,7 @@
  * client, announces it, and gives it to a worker. Full means wait: without a place, a descriptor or
  * memory it accepts nothing, and the kernel's backlog holds who comes; it goes on when a place is
  * given back, or after a pause. It never spins and never turns an accepted client away: one that was
- * accepted and cannot be placed yet is held.
+ * accepted and cannot be placed yet is held, unless --clients is reached.
  *
  * Draining, it accepts until the queues are empty, then closes the listeners.
  *
@@ -23,11 +23,10 @@ struct server;
 struct worker;
 
 struct door_listener {
-    struct io_sock sock;
+    struct io_sock sock; /* fd -1: closed */
     struct doorkeeper *door;
     int held_fd; /* accepted, not placed yet; -1: none */
     bool empty;  /* draining: nobody waits here any more */
-    bool closed;
     char text[ADDR_TEXT_MAX];
 };
 
@@ -36,24 +35,30 @@ struct doorkeeper {
     struct worker *worker; /* worker 0 */
     struct door_listener *listeners;
     size_t n;
-    uint64_t admitted;     /* clients so far: the latest one's ordinal */
-    unsigned turn;         /* the worker whose turn it is */
-    struct timer timer;    /* in worker 0's timers: whatever of the door is due next */
-    int64_t paused_ns;     /* out of something: try again then; NEVER: not paused */
-    int64_t complained_ns; /* when that was logged last */
+    uint64_t admitted;        /* clients so far: the latest one's ordinal */
+    unsigned turn;            /* the worker whose turn it is */
+    struct timer timer;       /* in worker 0's timers: whatever of the door is due next */
+    int64_t paused_ns;        /* out of something: try again then; NEVER: not paused */
+    int64_t complained_ns;    /* when that was logged last */
+    unsigned failed_in_a_row; /* accepts, by the client's fault */
+    uint64_t turned_away;     /* clients that waited, or were held, when the door closed */
 };
 
 /* Opens a listener for every address of every endpoint. Returns 0 or -errno, nothing left open. */
 int door_open(struct doorkeeper *door, struct server *server, struct err *err);
 void door_destroy(struct doorkeeper *door);
 
-/* Worker 0 calls these. Begin to accept: */
-void door_start(struct doorkeeper *door);
-/* the event of an accept: */
+/* Worker 0 calls these. Something may have changed (it starts, a place was given back, the server drains,
+ * the roll has something to report): do whatever can be done. */
+void door_go_on(struct doorkeeper *door);
+
+/* The event of an accept. */
 void door_accepted(struct door_listener *listener, int result);
-/* something may have changed: a place was given back, the server drains, the roll has something: */
-void door_woken(struct doorkeeper *door);
-/* its timer fired: */
+
+/* Its timer fired. */
 void door_expired(struct doorkeeper *door);
+
+/* Closes without having served anybody. */
+void door_abandon(struct doorkeeper *door);
 
 #endif

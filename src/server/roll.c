@@ -31,7 +31,7 @@ static void sum_up(struct roll *roll)
               LOG_FIELDS({"connected", NULL, (int64_t)roll->came},
                          {"left", NULL, (int64_t)roll->left},
                          {"bytes", NULL, (int64_t)roll->bytes}),
-              "and %" PRIu64 " more clients connected, %" PRIu64 " left, %" PRIu64 " bytes echoed",
+              "and more: %" PRIu64 " connected, %" PRIu64 " left, %" PRIu64 " bytes echoed",
               roll->came, roll->left, roll->bytes);
     roll->came = roll->left = roll->bytes = 0;
     atomic_store(&roll->report_ns, NEVER);

@@ -71,11 +71,12 @@ int server_run(struct server *server, struct err *err)
     struct worker *first = server->workers[0];
     int r = start_threads(server, err);
 
-    if (r == 0)
+    if (r == 0) {
         listening_announce(server);
-    else
-        server_stop(server); /* those that did start end in the ordinary way */
-    door_start(&server->door);
+        door_go_on(&server->door);
+    } else {
+        door_abandon(&server->door); /* so that the threads which did start end */
+    }
     worker_run(first);
     for (unsigned i = 1; i < server->n_workers; i++)
         crew_join(server->workers[i]);
@@ -87,7 +88,7 @@ int server_run(struct server *server, struct err *err)
 
 void server_stop(struct server *server)
 {
-    server->stop = 1;
+    atomic_store(&server->stop, true); /* lock-free, so fit for a signal handler */
     io_wake(server->workers[0]->io);
 }
 
@@ -96,7 +97,7 @@ void server_attend(struct server *server)
     uint_fast64_t places;
 
     crew_reap(server, false);
-    if (!server->stop || atomic_load(&server->draining))
+    if (!atomic_load(&server->stop) || atomic_load(&server->draining))
         return;
     server->drain_start_ns = io_now(server->workers[0]->io);
     server->drain_end_ns = clock_after(server->drain_start_ns, server->config.drain_ns);
@@ -122,19 +123,22 @@ void server_sum_up(const struct server *server)
     const struct tally *t = &server->tally;
     int64_t span_ns = clock_now_ns() - server->born_ns;
     uint64_t clients = server->door.admitted;
-    char span[UNITS_TEXT_MAX], cut[128] = "";
+    char span[UNITS_TEXT_MAX], cut[128] = "", away[64] = "";
 
     if (t->cut)
         snprintf(cut, sizeof cut, ", %" PRIu64 " connection%s cut with %" PRIu64 " bytes unsent",
                  t->cut, t->cut == 1 ? "" : "s", t->cut_bytes);
+    if (server->door.turned_away)
+        snprintf(away, sizeof away, ", %" PRIu64 " turned away", server->door.turned_away);
     log_event(LOG_INFO, "summary",
               LOG_FIELDS({"clients", NULL, (int64_t)clients}, {"bytes", NULL, (int64_t)t->bytes},
                          {"ms", NULL, span_ns / NS_PER_MS}, {"cut", NULL, (int64_t)t->cut},
                          {"cut_bytes", NULL, (int64_t)t->cut_bytes},
-                         {"resets", NULL, (int64_t)t->resets}),
-              "served %" PRIu64 " client%s in %s, %" PRIu64 " byte%s echoed%s", clients,
+                         {"resets", NULL, (int64_t)t->resets},
+                         {"turned_away", NULL, (int64_t)server->door.turned_away}),
+              "served %" PRIu64 " client%s in %s, %" PRIu64 " byte%s echoed%s%s", clients,
               clients == 1 ? "" : "s", units_duration_text(span, span_ns), t->bytes,
-              t->bytes == 1 ? "" : "s", cut);
+              t->bytes == 1 ? "" : "s", cut, away);
 }
 
 void server_destroy(struct server *server)

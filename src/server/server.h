@@ -22,7 +22,6 @@
 #include "roll.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 /* Promises of the README, in one place. */
@@ -71,7 +70,7 @@ struct server {
     atomic_bool draining;        /* set once, with drain_end_ns set before */
     atomic_bool door_closed;     /* nobody will come any more */
     int64_t drain_start_ns, drain_end_ns;
-    volatile sig_atomic_t stop; /* server_stop() was called */
+    atomic_bool stop; /* server_stop() was called */
 };
 
 /* Opens every listener and logs the "listening on" lines when all are open. 'config' and what it

@@ -16,8 +16,10 @@
 
 int worker_create(struct worker **ret, struct server *server, struct err *err)
 {
-    struct io_config config = {.engine = server->config.engine,
-                               .buf_size = server->config.buf_size};
+    /* all on the engine of the first, however that was chosen: a descriptor knows one engine (io.h) */
+    const char *engine =
+        server->n_workers ? io_engine_name(server->workers[0]->io) : server->config.engine;
+    struct io_config config = {.engine = engine, .buf_size = server->config.buf_size};
     struct worker *w = calloc(1, sizeof *w);
     int r;
 
@@ -115,7 +117,7 @@ static void worker_woken(struct worker *w)
     worker_drain(w);
     worker_start_inbox(w);
     if (w->door)
-        door_woken(w->door);
+        door_go_on(w->door);
 }
 
 /* --- the loop ----------------------------------------------------------------------------------- */

@@ -37,8 +37,8 @@ class Outcome:
         return True
 
 
-def start_client(*args, env=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how):
-    return subprocess.Popen([CLIENT, *map(str, args)], env=client_env(**(env or {})), stdin=stdin,
+def start_client(*args, env=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE, prefix=(), **how):
+    return subprocess.Popen([*prefix, CLIENT, *map(str, args)], env=client_env(**(env or {})), stdin=stdin,
                             stdout=stdout, stderr=subprocess.PIPE, **how)
 
 

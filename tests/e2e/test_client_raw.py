@@ -15,6 +15,24 @@ from conftest import PATIENCE, eventually
 from fakeserver import FakeServer, close_after, dribbling, flip, greeting, honest, with_surplus
 
 
+def feed(proc, data):
+    """Writes all input and closes it, in the background."""
+    def write(stdin):
+        try:
+            stdin.write(data)
+            stdin.close()
+        except OSError:
+            pass  # it left
+    thread = threading.Thread(target=write, args=(proc.stdin,), daemon=True)
+    proc.stdin = None
+    thread.start()
+    return thread
+
+
+def waiting_in(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65536, 65537, 1_000_001])
 def test_exact_bytes(echo, size):
     data = os.urandom(size)
@@ -91,20 +109,12 @@ def test_a_reader_who_waits_until_all_is_written(server):
     """The four ends get ready in any order. The kernel holds some; the rest has to wait, not hang."""
     proc = start_client("--raw", server().port)
     data = os.urandom(8 << 20)
-    feed = threading.Thread(target=lambda: (proc.stdin.write(data), proc.stdin.close()))
-    feed.start()
-
-    def stalled():
-        return not select.select([], [proc.stdin], [], 0)[1]
-    eventually(lambda: stalled() or not feed.is_alive())
+    stdin = proc.stdin
+    feeding = feed(proc, data)
+    eventually(lambda: not select.select([], [stdin], [], 0)[1] or not feeding.is_alive())
     assert proc.stdout.read() == data
-    feed.join()
-    proc.stdin = None
+    feeding.join()
     assert finish(proc).code == 0
-
-
-def waiting_in(pipe):
-    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
 def test_each_direction_moves_whatever_the_other_does():
@@ -119,9 +129,7 @@ def test_each_direction_moves_whatever_the_other_does():
     with FakeServer(handler) as fake:
         proc = start_client("--raw", fake.port)
         eventually(lambda: waiting_in(proc.stdout) == 65536, "a full pipe")
-        proc.stdin.write(data)
-        proc.stdin.close()
-        proc.stdin = None
+        feed(proc, data)
         eventually(lambda: bytes(fake.received) == data)
         outcome = finish(proc)
     assert (outcome.code, len(outcome.stdout)) == (0, 8 << 20)

@@ -107,26 +107,26 @@ def test_an_ipv6_server_is_named_in_brackets():
     assert outcome.failed(2, f"cannot connect to '[::1]:{port}': Connection refused")
 
 
-def local_addresses():
-    found = socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(info[4][0] for info in found))
+@pytest.fixture
+def two_addresses(tmp_path):
+    """A prefix under which the name `twofold` is 127.0.0.1 and then 127.0.0.2."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 twofold\n127.0.0.2 twofold\n")
+    return ["unshare", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"]
 
 
-def test_when_all_addresses_fail_the_one_line_names_each(deaf_port):
-    outcome = run_client("localhost", deaf_port)
-    texts = [f"[{a}]:{deaf_port}" if ":" in a else f"{a}:{deaf_port}" for a in local_addresses()]
-    reasons = [f"{text}: Connection refused" for text in texts]
-    if len(texts) == 1:
-        reasons = ["Connection refused"]
-    assert outcome.failed(2, f"cannot connect to 'localhost:{deaf_port}': " + "; ".join(reasons))
+def test_when_all_addresses_fail_the_one_line_names_each(two_addresses, deaf_port):
+    outcome = run_client("twofold", deaf_port, prefix=two_addresses)
+    both = "; ".join(f"{a}:{deaf_port}: Connection refused" for a in ("127.0.0.1", "127.0.0.2"))
+    assert outcome.failed(2, f"cannot connect to 'twofold:{deaf_port}': {both}")
 
 
-def test_a_name_whose_first_address_is_dead(server):
-    """localhost is usually ::1 and 127.0.0.1; only the second one listens."""
-    srv = server()
-    outcome = run_client("-v", "localhost", srv.port, stdin=b"hello\n")
+def test_a_name_whose_first_address_is_dead(two_addresses, server):
+    srv = server(endpoint="127.0.0.2:0")
+    srv.serves_fresh_clients = False  # not on 127.0.0.1, where they would knock
+    outcome = run_client("-v", "twofold", srv.port, stdin=b"hello\n", prefix=two_addresses)
     assert outcome.stdout == results(b"hello\n")
-    assert f"connected to 127.0.0.1:{srv.port}\n" in outcome.stderr
+    assert f"connected to 127.0.0.2:{srv.port}\n" in outcome.stderr
 
 
 def test_connecting_takes_too_long():

@@ -165,6 +165,59 @@ def test_out_of_descriptors_waits_and_resumes(echo):
     assert len(re.findall("accepting pauses", srv.log)) < 5
 
 
+STRACE = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"]
+
+
+def test_a_listener_that_epoll_refuses_once_is_served_later(server):
+    srv = server("-w", "1", "--engine", "epoll",
+                 prefix=[*STRACE, "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOMEM:when=2"])
+    srv.wait_log("accepting pauses with 0 clients: Cannot allocate memory")
+    with srv.connect() as sock:
+        assert echoes(sock)
+
+
+def test_accepts_that_keep_failing_do_not_spin(server):
+    srv = server("-w", "1", "--engine", "epoll",
+                 prefix=[*STRACE, "trace=accept4", "-e", "inject=accept4:error=EPERM:when=1..100"])
+    with srv.connect() as sock:
+        assert echoes(sock)
+    assert "accepting pauses with 0 clients: Operation not permitted" in srv.log
+
+
+def test_no_worker_runs_on_another_engine(launch):
+    """The second worker's epoll fails: no quiet fall-back for this one, whose descriptors are epoll's."""
+    srv = launch("-w", "2", "127.0.0.1:0", prefix=[
+        *STRACE, "trace=epoll_create1", "-e", "inject=epoll_create1:error=EMFILE:when=2"])
+    assert srv.wait_exit() == 2
+    assert srv.log == ("meari-server: cannot set up the epoll engine: epoll_create1: "
+                       "Too many open files\n")
+
+
+def test_without_threads_it_does_not_start(launch):
+    srv = launch("-w", "3", "127.0.0.1:0", prefix=[
+        *STRACE, "trace=clone3,clone", "-e", "inject=clone3,clone:error=EAGAIN"])
+    assert srv.wait_exit() == 2
+    assert "meari-server: cannot start a worker's thread: Resource temporarily unavailable" in srv.log
+    assert "listening" not in srv.log
+
+
+def test_without_memory_for_a_buffer_clients_wait(server, build):
+    """Stalled clients hold so many large buffers that the next client finds no memory for one."""
+    if b"__asan_init" in (build / "meari-server").read_bytes():
+        pytest.skip("an address-space limit leaves no room for the sanitizer")
+    srv = server("-w", "1", "--engine", "epoll", "--buffer", "64m", "--sndbuf", "16k",
+                 prefix=["prlimit", "--as=250000000"])
+    stalled = [srv.connect(rcvbuf=4096) for _ in range(5)]
+    for sock in stalled:
+        push(sock)
+    with srv.connect() as sock:
+        sock.sendall(b"patience")
+        eventually(lambda: "client 6 connected" in srv.log)
+        for other in stalled:
+            reset(other)
+        assert receive_exactly(sock, 8) == b"patience"
+
+
 def cpu_ticks(srv):
     fields = open(f"/proc/{srv.pid}/stat").read().rsplit(")", 1)[1].split()
     return int(fields[11]) + int(fields[12])
@@ -262,6 +315,20 @@ def test_a_slow_reader_is_not_idle(echo):
             time.sleep(0.01)
         sender.join()
     assert bytes(got) == data
+
+
+def test_a_steady_reader_is_not_idle_though_no_call_of_ours_sees_it_read(echo):
+    """With large kernel buffers a slow reader makes room for our next send only now and then."""
+    srv = echo("--idle-timeout", "500ms")
+    with srv.connect() as sock:
+        total = push(sock)
+        got = 0
+        for _ in range(100):  # two seconds, some 10 KB each time
+            got += len(sock.recv(10_000))
+            time.sleep(0.02)
+        assert "idle" not in srv.log
+        sock.shutdown(socket.SHUT_WR)
+        assert got + len(receive_all(sock)) == total
 
 
 def test_lifetime_ends_a_busy_connection_without_losing_an_echo(echo):
@@ -408,6 +475,47 @@ def test_the_drain_cuts_who_does_not_read(echo):
                      r"unsent\n\Z" % got, srv.log, re.M), srv.log
 
 
+def test_the_drain_bounds_a_connection_that_was_ending_already(echo):
+    """Its lifetime is over, and 10 s would be left for the echo under way; the drain leaves less."""
+    srv = echo("--max-lifetime", "200ms", "--drain", "200ms", "--sndbuf", "16k", "--rcvbuf", "16k")
+    with srv.connect(rcvbuf=4096) as sock:
+        push(sock)
+        time.sleep(0.3)
+        srv.signal(signal.SIGTERM)
+        eventually(lambda: fin_sent(srv.port), "the server's FIN", patience=7)
+        receive_until_the_end(sock)
+    assert srv.wait_exit() == 0
+
+
+def test_who_is_left_in_the_backlog_is_counted(echo):
+    srv = echo("--concurrency", "1", "--drain", "200ms", "--sndbuf", "16k", "--rcvbuf", "16k")
+    with srv.connect(rcvbuf=4096) as sock:
+        push(sock)
+        srv.wait_log("client 1 connected")
+        waiting = [srv.connect() for _ in range(3)]
+        srv.signal(signal.SIGTERM)
+        for other in waiting:
+            with pytest.raises(ConnectionResetError):
+                other.recv(1)
+        receive_until_the_end(sock)
+    assert srv.wait_exit() == 0
+    assert re.search(r"^served 1 client in .*, 3 turned away$", srv.log, re.M)
+
+
+def test_the_last_client_of_several_listeners_is_the_last(launch, engine):
+    srv = launch("--engine", engine, "--clients", "1", "127.0.0.1:0", "127.0.0.1:0")
+    ports = [int(srv.wait_log(r"listening on \S+:(\d+)", n).group(1)) for n in (1, 2)]
+    with socket.create_connection(("127.0.0.1", ports[0])) as first:
+        assert echoes(first)
+        fds = srv.fds()
+        late = socket.create_connection(("127.0.0.1", ports[1]))
+        assert echoes(first, b"again")
+        assert srv.fds() == fds  # it waits in the backlog, not in our hands
+    assert srv.wait_exit() == 0
+    assert "served 1 client" in srv.log and ", 1 turned away" in srv.log
+    assert receive_until_the_end(late) in (None, b"")
+
+
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
 def test_stop_signals_end_an_idle_server_at_once(echo, signo):
     srv = echo()
@@ -482,14 +590,14 @@ def test_a_storm_is_summed_up(echo):
         with srv.connect() as sock:
             sock.sendall(b"x")
             assert sock.recv(1) == b"x"
-    srv.wait_log("and [0-9]+ more clients connected")
+    srv.wait_log("and more: [0-9]+ connected")
     eventually(lambda: connected(srv.log) == 300, "the sum of all clients")
     eventually(lambda: left(srv.log) == 300, "the sum of all that left")
     assert len(srv.log.splitlines()) < 250
 
 
 def connected(log):
-    more = sum(int(n) for n in re.findall(r"and (\d+) more clients connected", log))
+    more = sum(int(n) for n in re.findall(r"and more: (\d+) connected", log))
     return more + len(re.findall(r"^client \d+ connected", log, re.M))
 
 
