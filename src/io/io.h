@@ -51,7 +51,7 @@ struct io_buf {
     unsigned char *data; /* the bytes in use begin here, */
     uint32_t len;        /* so many they are, */
     uint32_t cap;        /* and so many there is room for */
-    struct list node;    /* the pool's own */
+    struct io_buf *next; /* the pool's own */
 };
 
 /* Embedded in its owner: connection, listener, bench flow. Zero it and set fd (io_sock_init). */

@@ -21,16 +21,18 @@ void pool_init(struct pool *pool, uint32_t buf_size)
     pool->buf_size = buf_size;
     pool->lent = pool->kept = 0;
     pool->keep = worth_keeping(buf_size);
-    list_init(&pool->free);
+    pool->free = NULL;
 }
 
 void pool_done(struct pool *pool)
 {
-    struct list *node;
+    struct io_buf *buf;
 
     assert(pool->lent == 0);
-    while ((node = list_pop(&pool->free)))
-        free(container_of(node, struct io_buf, node));
+    while ((buf = pool->free)) {
+        pool->free = buf->next;
+        free(buf);
+    }
 }
 
 /* Header and bytes in one block; the bytes begin on a cache line of their own. */
@@ -43,18 +45,16 @@ static struct io_buf *buf_create(uint32_t size)
         return NULL;
     buf->data = (unsigned char *)buf + header;
     buf->cap = size;
-    list_init(&buf->node);
     return buf;
 }
 
 struct io_buf *pool_get(struct pool *pool)
 {
-    struct list *node = list_pop(&pool->free);
-    struct io_buf *buf;
+    struct io_buf *buf = pool->free;
 
-    if (node) {
+    if (buf) {
+        pool->free = buf->next;
         pool->kept--;
-        buf = container_of(node, struct io_buf, node);
     } else {
         buf = buf_create(pool->buf_size);
         if (!buf)
@@ -76,5 +76,6 @@ void pool_put(struct pool *pool, struct io_buf *buf)
         return;
     }
     pool->kept++;
-    list_prepend(&pool->free, &buf->node);
+    buf->next = pool->free;
+    pool->free = buf;
 }

@@ -12,8 +12,6 @@
 #ifndef IO_POOL_H
 #define IO_POOL_H
 
-#include "../base/list.h"
-
 #include <stdint.h>
 
 struct io_buf;
@@ -25,8 +23,8 @@ struct pool {
     uint32_t buf_size;
     uint32_t lent;
     uint32_t kept;
-    uint32_t keep; /* at the most */
-    struct list free;
+    uint32_t keep;       /* at the most */
+    struct io_buf *free; /* the last one returned is the first to be lent */
 };
 
 void pool_init(struct pool *pool, uint32_t buf_size);
