@@ -74,6 +74,7 @@ def test_classic_backlog_admits_one_more_than_its_value(server):
     eventually(lambda: tcp_states(srv.port).count("01") == 7, "the first client and six that wait")
     for sock in [first, *socks]:
         sock.close()
+    assert srv.wait_exit() == 0  # there were more than five of them
 
 
 # --- who gets in --------------------------------------------------------------------------------
