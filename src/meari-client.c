@@ -38,13 +38,13 @@ struct options {
 };
 
 static const char notes[] =
-    "The server is HOST PORT, HOST:PORT, [V6]:PORT, tcp://HOST:PORT, or PORT (this machine).\n"
-    "Each line is sent, newline included, and every byte that comes back is compared. q or Q\n"
-    "alone on a line ends, as does the end of input.\n"
+    "The server is HOST PORT, HOST:PORT, [V6]:PORT, tcp://HOST:PORT, or PORT (this\n"
+    "machine). Each line is sent, newline included, and every byte that comes back is\n"
+    "compared. q or Q alone on a line ends, as does the end of input.\n"
     "Durations take ns us ms s m h (bare: seconds). Each option is also read from the\n"
     "environment: --connect-timeout is MEARI_CONNECT_TIMEOUT; the command line wins.\n"
-    "Exit code 0: every byte came back; 1: the echo was wrong, cut short or late; 2: could not\n"
-    "run; 130: interrupted.\n";
+    "Exit code 0: every byte came back; 1: the echo was wrong, cut short or late;\n"
+    "2: could not run; 130: interrupted.\n";
 
 static int read_options(struct options *o, int argc, char **argv, int *ret_operand, struct err *err)
 {

@@ -103,7 +103,7 @@ void io_sock_init(struct io_sock *sock, int fd);
 /* Takes one connection from a listening socket. */
 void io_accept(struct io *io, struct io_sock *listener);
 
-/* Connects the socket; 'to' is needed during the call only. */
+/* Connects the socket, for programs that call others; 'to' is needed during the call only. */
 void io_connect(struct io *io, struct io_sock *sock, const struct addr *to);
 
 /* Receives what there is, up to one buffer. -ENOMEM when there is no memory for one. */

@@ -138,8 +138,9 @@ int endpoint_parse(struct endpoint *ret, enum endpoint_use use, char **operands,
     else
         r = parse_one(&e, operands[0], err);
     if (r == 1 && n < 2)
-        return err_usage(err, "'%s' is not a port, and as a host it has none: write HOST:PORT",
-                         err_quote(quote, operands[0]));
+        return err_usage(
+            err, "'%s' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT",
+            err_quote(quote, operands[0]));
     if (r == 1) {
         r = parse_port(&e, operands[1], err);
         if (r == 0)

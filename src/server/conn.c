@@ -219,9 +219,9 @@ void conn_received(struct conn *c, int result, struct io_buf *buf)
         conn_echo(c, buf);
     else if (result == -ENOMEM)
         conn_starve(c);
-    else if (result == -ECANCELED)
+    else if (result == -ECANCELED) /* our doing: conn_end() */
         conn_linger(c);
-    else
+    else /* 0: the client's FIN, and everything was sent back */
         conn_close(c, result);
 }
 

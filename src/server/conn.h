@@ -2,7 +2,8 @@
  *
  *     ECHOING ──(the client's FIN: everything was sent back already)──▶ closed
  *        │
- *        └─(our decision)─▶ ENDING ──▶ LINGERING ──(the client's FIN, or time)──▶ closed
+ *        └─(our decision)─▶ ENDING ──▶ LINGERING ──(the client's FIN)──▶ closed
+ *                                          └─(time)─▶ CLOSING ──(its last receive ends)──▶ closed
  *
  * While echoing, at most one operation is outstanding: receive, or send what was received. So bytes go
  * back in order, a client that does not read is not read from, and the end of the stream comes when
@@ -22,6 +23,7 @@
 
 struct worker;
 
+/* In this order: before LINGERING a connection holds a place, from then on it does not. */
 enum conn_state { CONN_ECHOING, CONN_ENDING, CONN_LINGERING, CONN_CLOSING };
 
 /* Why we ended it; the client's own end is none of these. */
@@ -51,7 +53,7 @@ struct conn *conn_create(int fd, uint64_t client, int64_t now_ns);
 /* Takes it into the worker's care, on its thread: echo from here on. */
 void conn_start(struct conn *c, struct worker *w);
 
-/* The worker drains: make deadlines of it. */
+/* The worker drains: that is a new deadline for each of its connections. */
 void conn_drain(struct conn *c);
 
 /* The handlers of its events. Each may free 'c'. */

@@ -176,7 +176,7 @@ static void turn_away(struct door_listener *l)
     io_sock_init(&sock, l->held_fd);
     io_close(l->door->worker->io, &sock);
     l->held_fd = -1;
-    l->door->turned_away++;
+    l->door->left_waiting++;
 }
 
 /* Who still waits is reset by the kernel, and counted. */
@@ -187,7 +187,7 @@ static void listener_close(struct door_listener *l)
     if (l->held_fd >= 0)
         turn_away(l);
     if (waiting > 0)
-        l->door->turned_away += (unsigned)waiting;
+        l->door->left_waiting += (unsigned)waiting;
     io_close(l->door->worker->io, &l->sock);
 }
 

@@ -3,8 +3,8 @@
  * The doorkeeper owns the listeners. It accepts while there is a place (--concurrency), numbers each
  * client, announces it, and gives it to a worker. Full means wait: without a place, a descriptor or
  * memory it accepts nothing, and the kernel's backlog holds who comes; it goes on when a place is
- * given back, or after a pause. It never spins and never turns an accepted client away: one that was
- * accepted and cannot be placed yet is held, unless --clients is reached.
+ * given back, or after a pause. It never spins. A client that was accepted and cannot be placed yet is
+ * held, unless --clients is reached.
  *
  * Draining, it accepts until the queues are empty, then closes the listeners.
  *
@@ -41,7 +41,7 @@ struct doorkeeper {
     int64_t paused_ns;        /* out of something: try again then; NEVER: not paused */
     int64_t complained_ns;    /* when that was logged last */
     unsigned failed_in_a_row; /* accepts, by the client's fault */
-    uint64_t turned_away;     /* clients that waited, or were held, when the door closed */
+    uint64_t left_waiting;    /* clients that waited, or were held, when the door closed */
 };
 
 /* Opens a listener for every address of every endpoint. Returns 0 or -errno, nothing left open. */

@@ -128,14 +128,14 @@ void server_sum_up(const struct server *server)
     if (t->cut)
         snprintf(cut, sizeof cut, ", %" PRIu64 " connection%s cut with %" PRIu64 " bytes unsent",
                  t->cut, t->cut == 1 ? "" : "s", t->cut_bytes);
-    if (server->door.turned_away)
-        snprintf(away, sizeof away, ", %" PRIu64 " turned away", server->door.turned_away);
+    if (server->door.left_waiting)
+        snprintf(away, sizeof away, ", %" PRIu64 " left waiting", server->door.left_waiting);
     log_event(LOG_INFO, "summary",
               LOG_FIELDS({"clients", NULL, (int64_t)clients}, {"bytes", NULL, (int64_t)t->bytes},
                          {"ms", NULL, span_ns / NS_PER_MS}, {"cut", NULL, (int64_t)t->cut},
                          {"cut_bytes", NULL, (int64_t)t->cut_bytes},
                          {"resets", NULL, (int64_t)t->resets},
-                         {"turned_away", NULL, (int64_t)server->door.turned_away}),
+                         {"left_waiting", NULL, (int64_t)server->door.left_waiting}),
               "served %" PRIu64 " client%s in %s, %" PRIu64 " byte%s echoed%s%s", clients,
               clients == 1 ? "" : "s", units_duration_text(span, span_ns), t->bytes,
               t->bytes == 1 ? "" : "s", cut, away);

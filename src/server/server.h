@@ -24,7 +24,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Promises of the README, in one place. */
+/* Promises of the man page, in one place. */
 #define DRAIN_QUIET_NS \
     (200 * NS_PER_MS)                  /* a draining connection ends after so long without a byte */
 #define LINGER_QUIET_NS (2 * NS_PER_S) /* after our FIN: so long without a byte, */

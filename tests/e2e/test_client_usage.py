@@ -35,7 +35,7 @@ LONG_NAME = "a." * 150
     (["--", "127.0.0.1", "-1"], "'-1' is not a port"),
     (["127.0.0.1", ""], "'' is not a port"),
     ([""], "the endpoint is empty"),
-    (["127.0.0.1"], "write HOST:PORT"),
+    (["127.0.0.1"], "write HOST PORT or HOST:PORT"),
     (["127.0.0.1:"], "'' is not a port"),
     (["127.0.0.1", "7\x1b[2J"], r"'7\x1b[2J' is not a port"),
     (["127.0.0.1", "7", "extra"], "'extra' is one operand too many"),

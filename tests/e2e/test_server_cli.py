@@ -59,7 +59,7 @@ def test_C03_ports_that_are_none(run, port):
     complains(result, "is not a port: a number from 0 to 65535")
     assert "\x1b" not in result.stderr
     complains(run("127.0.0.1:" + port), "is not a port")
-    complains(run(port), "is not a port, and as a host it has none")
+    complains(run(port), "is not a port, and as a host it lacks one")
 
 
 @pytest.mark.parametrize("args,pattern", [
@@ -67,7 +67,7 @@ def test_C03_ports_that_are_none(run, port):
     (("",), "the endpoint is empty"),
     (("127.0.0.1", ""), "'' is not a port"),
     (("127.0.0.1:",), "'' is not a port"),
-    (("127.0.0.1",), "'127.0.0.1' is not a port, and as a host it has none"),
+    (("127.0.0.1",), "'127.0.0.1' is not a port, and as a host it lacks one"),
     (("--backlog",), "option '--backlog' needs an argument"),
     (("0", "-b"), "option '-b' needs an argument"),
     (("--backlog", "", "0"), "--backlog: '' is not a whole number"),

@@ -500,7 +500,7 @@ def test_who_is_left_in_the_backlog_is_counted(echo):
                 other.recv(1)
         receive_until_the_end(sock)
     assert srv.wait_exit() == 0
-    assert re.search(r"^served 1 client in .*, 3 turned away$", srv.log, re.M)
+    assert re.search(r"^served 1 client in .*, 3 left waiting$", srv.log, re.M)
 
 
 def test_the_last_client_of_several_listeners_is_the_last(launch, engine):
@@ -513,7 +513,7 @@ def test_the_last_client_of_several_listeners_is_the_last(launch, engine):
         assert echoes(first, b"again")
         assert srv.fds() == fds  # it waits in the backlog, not in our hands
     assert srv.wait_exit() == 0
-    assert "served 1 client" in srv.log and ", 1 turned away" in srv.log
+    assert "served 1 client" in srv.log and ", 1 left waiting" in srv.log
     assert receive_until_the_end(late) in (None, b"")
 
 

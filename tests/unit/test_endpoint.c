@@ -281,14 +281,18 @@ TEST(ports_are_plain_digits_in_range)
 TEST(host_alone_lacks_its_port)
 {
     static const struct mistake table[] = {
-        {{"localhost"}, "'localhost' is not a port, and as a host it has none: write HOST:PORT"},
-        {{"80x"}, "'80x' is not a port, and as a host it has none: write HOST:PORT"},
-        {{" 80"}, "' 80' is not a port, and as a host it has none: write HOST:PORT"},
-        {{"+80"}, "'+80' is not a port, and as a host it has none: write HOST:PORT"},
-        {{"８０"}, "'８０' is not a port, and as a host it has none: write HOST:PORT"},
-        {{"\x1b[2J"}, "'\\x1b[2J' is not a port, and as a host it has none: write HOST:PORT"},
-        {{"::1"}, "'::1' is not a port, and as a host it has none: write HOST:PORT"},
-        {{"::1:7777"}, "'::1:7777' is not a port, and as a host it has none: write HOST:PORT"},
+        {{"localhost"},
+         "'localhost' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"80x"}, "'80x' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{" 80"}, "' 80' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"+80"}, "'+80' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"８０"},
+         "'８０' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"\x1b[2J"},
+         "'\\x1b[2J' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"::1"}, "'::1' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"::1:7777"},
+         "'::1:7777' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
     };
 
     BOTH(refuses, table);
