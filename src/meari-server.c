@@ -27,6 +27,8 @@
 #define RESERVED_FDS 32
 #define CLASSIC_CONCURRENCY 1000
 
+enum { NOT_WRITTEN = 1, CANNOT_RUN = 2 }; /* exit codes */
+
 enum { ENGINE_AUTO }; /* the first choice; the others follow io_engines() */
 
 struct options {
@@ -255,10 +257,10 @@ static int serve(const struct server_config *config, struct err *err)
     return r;
 }
 
-static int fail(const struct err *err)
+static int fail(int code, const struct err *err)
 {
     log_event(LOG_ERROR, "failed", LOG_NO_FIELDS, "%s", err->text);
-    return 2;
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -280,12 +282,12 @@ int main(int argc, char **argv)
     r = process_guard_stdio(&err); /* before the log opens a descriptor of its own */
     log_init(PROGRAM, LOG_TEXT, LOG_INFO);
     if (r < 0)
-        return fail(&err);
+        return fail(CANNOT_RUN, &err);
     r = read_options(&o, argc, argv, &operand, &err);
     if (r > 0)
         return 0;
     if (r < 0)
-        return r == -EINVAL ? fail(&err) : (fail(&err), 1);
+        return fail(r == -EINVAL ? CANNOT_RUN : NOT_WRITTEN, &err);
     log_init(PROGRAM, o.log_format == 1 ? LOG_JSON : LOG_TEXT,
              o.quiet     ? LOG_NOTICE
              : o.verbose ? LOG_DEBUG
@@ -297,5 +299,5 @@ int main(int argc, char **argv)
     if (r == 0)
         r = serve(&config, &err);
     free(endpoints);
-    return r < 0 ? fail(&err) : 0;
+    return r < 0 ? fail(CANNOT_RUN, &err) : 0;
 }

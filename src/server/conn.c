@@ -69,7 +69,7 @@ static int64_t conn_deadline(const struct conn *c)
     return NEVER;
 }
 
-static void conn_schedule(struct conn *c)
+void conn_schedule(struct conn *c)
 {
     timer_set(&c->worker->timers, &c->timer, conn_deadline(c));
 }
@@ -93,11 +93,6 @@ void conn_start(struct conn *c, struct worker *w)
     list_append(&w->conns, &c->node);
     conn_schedule(c);
     io_recv(w->io, &c->sock);
-}
-
-void conn_drain(struct conn *c)
-{
-    conn_schedule(c);
 }
 
 static const char *leave_words(const struct conn *c, int error)

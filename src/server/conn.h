@@ -53,8 +53,8 @@ struct conn *conn_create(int fd, uint64_t client, int64_t now_ns);
 /* Takes it into the worker's care, on its thread: echo from here on. */
 void conn_start(struct conn *c, struct worker *w);
 
-/* The worker drains: that is a new deadline for each of its connections. */
-void conn_drain(struct conn *c);
+/* Arms its timer anew: the worker drains, which is a deadline more for each of its connections. */
+void conn_schedule(struct conn *c);
 
 /* The handlers of its events. Each may free 'c'. */
 void conn_received(struct conn *c, int result, struct io_buf *buf);

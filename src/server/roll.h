@@ -44,7 +44,7 @@ bool roll_came(struct roll *roll, int64_t now_ns, uint64_t client, int peer_erro
                const struct addr *peer);
 bool roll_left(struct roll *roll, int64_t now_ns, const struct roll_leave *leave);
 
-/* When roll_report() is due, or NEVER. Takes no lock: worker 0 asks before every wait. */
+/* When roll_report() is due, or NEVER. Takes no lock. */
 int64_t roll_deadline(const struct roll *roll);
 
 /* Logs what was not announced, if its second is over or 'at_once' is set. */

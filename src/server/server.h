@@ -25,10 +25,9 @@
 #include <stdatomic.h>
 
 /* Promises of the man page, in one place. */
-#define DRAIN_QUIET_NS \
-    (200 * NS_PER_MS)                  /* a draining connection ends after so long without a byte */
-#define LINGER_QUIET_NS (2 * NS_PER_S) /* after our FIN: so long without a byte, */
-#define LINGER_TOTAL_NS (10 * NS_PER_S) /* and so long at the most, until the peer's end */
+#define DRAIN_QUIET_NS (200 * NS_PER_MS) /* draining: the end after so long without a byte */
+#define LINGER_QUIET_NS (2 * NS_PER_S)   /* after our FIN: so long without a byte, */
+#define LINGER_TOTAL_NS (10 * NS_PER_S)  /* and so long at the most, until the peer's end */
 
 struct server_config {
     const char *engine;   /* as io_config */
@@ -73,11 +72,12 @@ struct server {
     atomic_bool stop; /* server_stop() was called */
 };
 
-/* Opens every listener and logs the "listening on" lines when all are open. 'config' and what it
- * points to must outlive the server. Returns 0 or -errno, everything closed again. */
+/* Opens every listener and sets up the workers. 'config' is copied; what it points to must outlive the
+ * server. Returns 0 or -errno, everything closed again. */
 int server_create(struct server **ret, const struct server_config *config, struct err *err);
 
-/* Serves on this thread and the workers' until drained. Returns 0 or -errno. */
+/* Logs the "listening on" lines, then serves on this thread and the workers' until drained. Returns 0;
+ * or -errno, and nobody was served. */
 int server_run(struct server *server, struct err *err);
 
 /* Logs the last line: clients, bytes, time, what was cut. */

@@ -106,7 +106,7 @@ static void worker_drain(struct worker *w)
     w->draining = true;
     for (node = w->conns.next; node != &w->conns; node = next) {
         next = node->next;
-        conn_drain(container_of(node, struct conn, node));
+        conn_schedule(container_of(node, struct conn, node));
     }
 }
 

@@ -18,7 +18,7 @@ struct worker {
     struct server *server;
     struct io *io;
     struct doorkeeper *door; /* worker 0's; NULL elsewhere */
-    struct timers timers;    /* one per connection that has a deadline */
+    struct timers timers;    /* of connections that have a deadline, and of the door */
     struct list conns;
     bool draining;    /* has told its connections */
     bool started;     /* 'thread' is to be joined */
