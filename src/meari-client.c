@@ -89,22 +89,6 @@ static int check_options(const struct options *o, struct err *err)
     return 0;
 }
 
-static int read_endpoint(struct endpoint *ret, char **operands, int n, struct err *err)
-{
-    char quote[ERR_QUOTE_MAX];
-    int took;
-
-    if (n == 0)
-        return err_usage(err, "which server? HOST PORT is missing (try --help)");
-    took = endpoint_parse(ret, ENDPOINT_CONNECT, operands, n, err);
-    if (took < 0)
-        return took;
-    if (took < n)
-        return err_usage(err, "'%s' is one operand too many (try --help)",
-                         err_quote(quote, operands[took]));
-    return 0;
-}
-
 /* Typed and shown text is UTF-8. A locale that cannot express it (C, or one that is not installed)
  * gives way. */
 static void choose_locale(void)
@@ -113,27 +97,17 @@ static void choose_locale(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-/* How messages call the server: as the user did, in one word. */
-static void name_server(char *out, size_t size, const struct endpoint *e)
-{
-    char quote[ERR_QUOTE_MAX];
-    const char *host = err_quote(quote, e->host[0] ? e->host : "localhost");
-
-    snprintf(out, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, e->port);
-}
-
 static int call(int *ret_fd, const struct endpoint *e, const struct options *o, struct err *err)
 {
     int family = o->v4 ? AF_INET : o->v6 ? AF_INET6 : AF_UNSPEC;
-    char name[ERR_QUOTE_MAX + 16], text[ADDR_TEXT_MAX];
+    char name[ENDPOINT_TEXT_MAX], text[ADDR_TEXT_MAX];
     struct addr *list, reached;
     size_t n;
     int r = endpoint_resolve(&list, &n, e, family, err);
 
     if (r < 0)
         return r;
-    name_server(name, sizeof name, e);
-    r = dial(ret_fd, &reached, list, n, name, o->connect_timeout_ns, err);
+    r = dial(ret_fd, &reached, list, n, endpoint_text(name, e), o->connect_timeout_ns, err);
     free(list);
     if (r < 0)
         return r;
@@ -185,7 +159,7 @@ int main(int argc, char **argv)
     choose_locale();
     terminal_guard();
     if (check_options(&o, &err) < 0 ||
-        read_endpoint(&endpoint, argv + operand, argc - operand, &err) < 0 ||
+        endpoint_parse_server(&endpoint, argv + operand, argc - operand, &err) < 0 ||
         call(&fd, &endpoint, &o, &err) < 0)
         return fail(CANNOT_RUN, &err);
     r = talk(fd, &o, &err);

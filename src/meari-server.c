@@ -5,16 +5,22 @@
  * SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/filter.h"
 #include "base/log.h"
 #include "base/opts.h"
+#include "base/privilege.h"
 #include "base/process.h"
 #include "io/io.h"
+#include "net/congestion.h"
+#include "server/confine.h"
+#include "server/limits.h"
 #include "server/server.h"
+#include "server/takeover.h"
 #include "version.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,30 +29,26 @@
 
 #define PROGRAM "meari-server"
 
-/* Descriptors that are not connections: standard ones, listeners, the log's, and two per worker. */
-#define RESERVED_FDS 32
-#define CLASSIC_CONCURRENCY 1000
-
-enum { NOT_WRITTEN = 1, CANNOT_RUN = 2 }; /* exit codes */
-
-enum { ENGINE_AUTO }; /* the first choice; the others follow io_engines() */
+enum { NOT_WRITTEN = 1, BROKE = 1, CANNOT_RUN = 2 }; /* exit codes */
 
 struct options {
-    uint64_t backlog, concurrency, clients, workers, buffer, sndbuf, rcvbuf;
-    int64_t idle_ns, lifetime_ns, drain_ns;
+    uint64_t backlog, concurrency, clients, workers, buffer, memory, sndbuf, rcvbuf;
+    int64_t idle_ns, lifetime_ns, drain_ns, spin_ns;
     uint64_t verbose;
     bool classic, quiet, v4, v6;
-    int engine, log_format;
+    int engine, log_format, sandbox;
+    const char *congestion, *user, *takeover;
 };
 
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const sandbox_modes[] = {"off", "auto", "require", NULL}; /* enum sandbox_mode */
 static const char *const classic_preset[] = {"engine", "classic", "concurrency", "1", "backlog",
                                              "5",      "clients", "5",           NULL};
 
 static const char notes[] =
     "An ENDPOINT is PORT (every address, IPv4 and IPv6), HOST PORT, HOST:PORT,\n"
     "[V6]:PORT or tcp://HOST:PORT. With port 0 the kernel picks one; the log says\n"
-    "which.\n"
+    "which. None is needed where a service manager passes sockets (LISTEN_FDS).\n"
     "Durations take ns us ms s m h (bare: seconds), counts k m g = 10^3 10^6 10^9,\n"
     "bytes k m g = 2^10 2^20 2^30. Each option is also read from the environment:\n"
     "--idle-timeout is MEARI_IDLE_TIMEOUT; the command line wins.\n"
@@ -72,7 +74,9 @@ static const char *version(char *out, size_t size)
     size_t used = (size_t)snprintf(out, size, "%s (engines:", MEARI_VERSION);
 
     for (const char *const *name = io_engines(); *name && used < size; name++)
-        used += (size_t)snprintf(out + used, size - used, " %s%s", *name, name[1] ? "" : ")");
+        used += (size_t)snprintf(out + used, size - used, " %s", *name);
+    if (used < size)
+        snprintf(out + used, size - used, "; %slibseccomp)", filter_built() ? "" : "no ");
     return out;
 }
 
@@ -91,8 +95,12 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
          .help = "threads that serve (default: usable CPUs); the\n"
                  "classic engine has one per client instead"},
         {0, "engine", "NAME", OPT_CHOICE, &o->engine, .choices = engine_names(),
-         .help = "auto (the best that works here), epoll, or classic\n"
-                 "(blocking calls)"},
+         .help = "auto (the first that works here), io_uring, epoll, or\n"
+                 "classic (blocking calls)"},
+        {0, "spin", "TIME", OPT_DURATION, &o->spin_ns, .max = IO_SPIN_MAX_NS,
+         .help = "poll for so long before sleeping, while clients talk\n"
+                 "(default: 0; at most 10ms): quicker, at the price of\n"
+                 "a CPU"},
         {0, "classic", NULL, OPT_SWITCH, &o->classic, .preset = classic_preset,
          .help = "the server of the first lesson: --engine classic\n"
                  "--concurrency 1 --backlog 5 --clients 5"},
@@ -106,10 +114,25 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
         {0, "buffer", "BYTES", OPT_BYTES, &o->buffer, .min = 1, .max = 64 << 20,
          .help = "what one receive takes, and what a client that\n"
                  "does not read can hold of ours (default: 64k)"},
+        {0, "memory", "BYTES", OPT_BYTES, &o->memory, .min = 64 << 10, .max = INT64_MAX,
+         .help = "what all buffers may take together; above half of it\n"
+                 "they are small, at the end of it clients wait\n"
+                 "(default: half of what this process may use)"},
         {0, "sndbuf", "BYTES", OPT_BYTES, &o->sndbuf, .min = 1, .max = INT32_MAX / 2,
          .help = "cap the kernel's send buffer per connection"},
         {0, "rcvbuf", "BYTES", OPT_BYTES, &o->rcvbuf, .min = 1, .max = INT32_MAX / 2,
          .help = "cap the kernel's receive buffer per connection"},
+        {0, "congestion", "NAME", OPT_TEXT, &o->congestion,
+         .help = "congestion control of the connections, such as cubic\n"
+                 "or bbr (default: net.ipv4.tcp_congestion_control)"},
+        {0, "takeover", "PATH", OPT_TEXT, &o->takeover,
+         .help = "take the listeners from the server that answers at\n"
+                 "this Unix socket, and offer them there in turn"},
+        {0, "user", "USER[:GROUP]", OPT_TEXT, &o->user,
+         .help = "when everything is open, become this user for good"},
+        {0, "sandbox", "MODE", OPT_CHOICE, &o->sandbox, .choices = sandbox_modes,
+         .help = "off, auto (as much as this kernel can) or require:\n"
+                 "forbid all that serving does not need (default: auto)"},
         {'4', "ipv4", NULL, OPT_SWITCH, &o->v4, .help = "IPv4 only"},
         {'6', "ipv6", NULL, OPT_SWITCH, &o->v6, .help = "IPv6 only"},
         {'q', "quiet", NULL, OPT_SWITCH, &o->quiet,
@@ -121,7 +144,7 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
     char built[128];
     const struct opts opts = {
         .program = PROGRAM,
-        .synopsis = "[options] ENDPOINT...",
+        .synopsis = "[options] [ENDPOINT...]",
         .about = "Send back, byte for byte, whatever a client sends.",
         .notes = notes,
         .version = version(built, sizeof built),
@@ -139,7 +162,7 @@ static int read_endpoints(struct endpoint **ret, size_t *ret_n, char **operands,
     size_t used = 0;
 
     if (n == 0)
-        return err_usage(err, "which port? An ENDPOINT is missing (try --help)");
+        return 0;
     list = calloc((size_t)n, sizeof *list);
     if (!list)
         return err_set(err, ENOMEM, "cannot read the endpoints");
@@ -159,45 +182,51 @@ static int read_endpoints(struct endpoint **ret, size_t *ret_n, char **operands,
     return 0;
 }
 
-/* How many clients at once: as asked, but never more than there are descriptors for. */
-static int settle_concurrency(struct server_config *config, const struct options *o,
-                              struct err *err)
+/* Puts what a predecessor passes, if there is one, behind what a service manager passed; the sandbox must let
+ * us stand where it stands. */
+static int take_over(struct server_config *config, struct confine_config *confines,
+                     const char *path, struct err *err)
 {
-    bool classic = o->engine != ENGINE_AUTO && strcmp(engine_names()[o->engine], "classic") == 0;
-    uint64_t limit = process_raise_nofile();
-    uint64_t reserved = 16 + 2 * (uint64_t)config->workers;
-    uint64_t most;
+    static const char *dir;
+    const struct predecessor *old;
+    struct passed *more;
+    int r;
 
-    if (reserved < RESERVED_FDS)
-        reserved = RESERVED_FDS;
-    if (limit <= reserved)
-        return err_usage(err,
-                         "the descriptor limit of %" PRIu64 " leaves none for clients: %" PRIu64
-                         " are reserved (ulimit -n)",
-                         limit, reserved);
-    most = (limit - reserved) / (classic ? 2 : 1); /* a thread's engine has one of its own */
-    config->concurrency = o->concurrency ? o->concurrency : classic ? CLASSIC_CONCURRENCY : most;
-    if (config->concurrency > most) {
-        if (o->concurrency)
-            log_event(LOG_WARNING, "concurrency-clamped",
-                      LOG_FIELDS({"asked", NULL, (int64_t)o->concurrency},
-                                 {"concurrency", NULL, (int64_t)most}),
-                      "a concurrency of %" PRIu64
-                      " is more than the descriptor limit allows: %" PRIu64 " is in force",
-                      o->concurrency, most);
-        config->concurrency = most;
-    }
+    if (!path)
+        return 0;
+    r = takeover_create(&config->takeover, path, confines->user, err);
+    if (r < 0)
+        return r;
+    dir = takeover_dir(config->takeover);
+    confines->sandbox.socket_dirs = &dir;
+    confines->sandbox.n_socket_dirs = 1;
+    old = takeover_predecessor(config->takeover);
+    if (old->n == 0)
+        return 0;
+    more = reallocarray(config->passed, config->n_passed + old->n, sizeof *more);
+    if (!more)
+        return err_set(err, ENOMEM, "cannot take over");
+    memcpy(more + config->n_passed, old->listeners, old->n * sizeof *more);
+    config->passed = more;
+    config->n_passed += old->n;
     return 0;
 }
 
 static int configure(struct server_config *config, const struct options *o, struct err *err)
 {
+    int r = congestion_check(o->congestion, err);
+
+    if (r < 0)
+        return r;
     if (o->v4 && o->v6)
         return err_usage(err, "--ipv4 and --ipv6 exclude each other");
     *config = (struct server_config){
         .engine = engine_names()[o->engine],
+        .spin_ns = o->spin_ns,
         .buf_size = (uint32_t)o->buffer,
-        .workers = o->workers ? (unsigned)o->workers : process_cpus(),
+        .memory = o->memory,
+        .workers = (unsigned)o->workers,
+        .concurrency = o->concurrency,
         .clients = o->clients,
         .idle_ns = o->idle_ns,
         .lifetime_ns = o->lifetime_ns,
@@ -209,10 +238,21 @@ static int configure(struct server_config *config, const struct options *o, stru
         .listener = {.backlog = o->backlog == UINT64_MAX ? LISTENER_BACKLOG_MAX : (int)o->backlog,
                      .v6only = o->v6,
                      .sndbuf = o->sndbuf,
-                     .rcvbuf = o->rcvbuf},
+                     .rcvbuf = o->rcvbuf,
+                     .congestion = o->congestion},
         .backlog_given = o->backlog != UINT64_MAX,
     };
-    return settle_concurrency(config, o, err);
+    return limits_settle(config, err);
+}
+
+static int configure_confines(struct confine_config *config, struct identity *user,
+                              const struct options *o, struct err *err)
+{
+    *config = (struct confine_config){.sandbox.mode = (enum sandbox_mode)o->sandbox};
+    if (!o->user)
+        return 0;
+    config->user = user;
+    return privilege_parse(user, o->user, err);
 }
 
 static struct server *serving;
@@ -242,19 +282,37 @@ static void let_signals_go(void)
     process_ignore(over);
 }
 
-static int serve(const struct server_config *config, struct err *err)
+static int serve(const struct server_config *config, const struct confine_config *confines,
+                 struct err *err)
 {
     struct server *server;
     int r = server_create(&server, config, err);
 
     if (r < 0)
         return r;
+    r = server_confine(server, confines, err);
+    if (r < 0) {
+        server_destroy(server);
+        return r;
+    }
     catch_signals(server);
     r = server_run(server, err);
     let_signals_go(); /* the server is about to be freed under their handler */
-    server_sum_up(server);
+    if (r == 0 || r == -ESHUTDOWN) {
+        log_patiently();
+        server_sum_up(server);
+    }
     server_destroy(server);
     return r;
+}
+
+/* A manager that cannot be reached is no reason not to serve. */
+static void open_supervisor(struct supervisor *supervisor)
+{
+    struct err err;
+
+    if (supervisor_open(supervisor, &err) < 0)
+        log_event(LOG_WARNING, "notify-failed", LOG_NO_FIELDS, "%s", err.text);
 }
 
 static int fail(int code, const struct err *err)
@@ -272,14 +330,22 @@ int main(int argc, char **argv)
         .idle_ns = NEVER,
         .lifetime_ns = NEVER,
         .drain_ns = 10 * NS_PER_S,
+        .sandbox = SANDBOX_AUTO,
     };
-    struct server_config config;
+    struct server_config config = {.takeover = NULL};
+    struct confine_config confines;
+    struct identity user;
     struct endpoint *endpoints = NULL;
+    struct passed *passed = NULL;
+    struct supervisor supervisor;
     struct err err;
+    size_t n_passed = 0;
     int operand = 0, r;
 
     process_ignore(ignored);
     r = process_guard_stdio(&err); /* before the log opens a descriptor of its own */
+    if (r == 0)
+        r = supervisor_sockets(&passed, &n_passed, &err); /* likewise */
     log_init(PROGRAM, LOG_TEXT, LOG_INFO);
     if (r < 0)
         return fail(CANNOT_RUN, &err);
@@ -294,10 +360,23 @@ int main(int argc, char **argv)
                          : LOG_INFO);
     r = configure(&config, &o, &err);
     if (r == 0)
+        r = configure_confines(&confines, &user, &o, &err);
+    config.passed = passed;
+    config.n_passed = n_passed;
+    config.supervisor = &supervisor;
+    if (r == 0)
         r = read_endpoints(&endpoints, &config.n_endpoints, argv + operand, argc - operand, &err);
     config.endpoints = endpoints;
+    open_supervisor(&supervisor);
     if (r == 0)
-        r = serve(&config, &err);
+        r = take_over(&config, &confines, o.takeover, &err);
+    if (r == 0 && config.n_endpoints + config.n_passed == 0)
+        r = err_usage(&err, "which port? An ENDPOINT is missing (try --help)");
+    if (r == 0)
+        r = serve(&config, &confines, &err);
+    takeover_destroy(config.takeover);
+    supervisor_close(&supervisor);
+    free(config.passed);
     free(endpoints);
-    return r < 0 ? fail(CANNOT_RUN, &err) : 0;
+    return r < 0 ? fail(r == -ESHUTDOWN ? BROKE : CANNOT_RUN, &err) : 0;
 }

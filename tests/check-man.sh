@@ -1,6 +1,6 @@
 #!/bin/sh
 # check-man.sh -- every man page passes mandoc's lint, and each program's --help, its man page and its
-# completion name the same options.
+# completion name the same options, those of its subcommands included.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -18,6 +18,14 @@ complain()
 options_of_help() # lines like "  -b, --backlog N      ..."
 {
     sed -n 's/^ \{2,6\}\(-[^ ].*\)/\1/p' | sed 's/  .*//' | grep -oE -e '(^| )--?[A-Za-z0-9][a-z0-9-]*'
+}
+
+help_of() # PROGRAM: its own, and that of each subcommand
+{
+    "$1" --help
+    case $1 in
+        */meari-bench) for command in merge diff; do "$1" $command --help; done ;;
+    esac
 }
 
 options_of_page() # lines like ".It Fl b , -backlog Ar n": Fl holds until the next macro
@@ -64,7 +72,7 @@ for program in build/meari-*; do
     name=${program#build/}
     page=man/$name.1
     completion=packaging/completions/$name.bash
-    "$program" --help | options_of_help | sorted >"$tmp/help"
+    help_of "$program" | options_of_help | sorted >"$tmp/help"
     [ -s "$tmp/help" ] || complain "$program --help names no options"
     if [ -e "$page" ]; then
         options_of_page <"$page" | sorted >"$tmp/other"

@@ -23,6 +23,15 @@ static inline int64_t clock_now_ns(void)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+/* The time of day, nanoseconds since 1970: for people and for other hosts, never for durations. */
+static inline int64_t clock_real_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
 /* The moment 'span_ns' after 'from_ns', or NEVER where that is beyond the clock's range. */
 static inline int64_t clock_after(int64_t from_ns, int64_t span_ns)
 {

@@ -2,21 +2,27 @@
  *
  * Not blocking is a property of the open file description, which standard error shares with the shell
  * and with whatever else writes there; setting O_NONBLOCK on it would break them. So a pipe or a
- * terminal is opened a second time through /proc, which gives a description of our own; on a socket
- * send(2) takes a flag per call; a regular file does not block. Where the second opening is refused,
- * poll(2) asks before each write.
+ * terminal is opened a second time through /proc (a terminal without /proc: by its name), which gives a
+ * description of our own; on a socket send(2) takes a flag per call; a regular file does not block. Where
+ * the second opening is refused, poll(2) asks before each write, which is enough for a pipe: it promises
+ * room for a whole line.
+ *
+ * A terminal, a TCP connection and a disk that is nearly full may take half a line. That line counts as
+ * dropped, and the next one begins with the newline that is missing. So lines are written one at a time:
+ * another thread's would end up behind the half one.
  *
  * SPDX-License-Identifier: MIT */
 #include "log.h"
 
+#include "clock.h"
 #include "escape.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,21 +35,34 @@
 #define LINE_MAX_BYTES 3072
 #define SENTENCE_MAX_BYTES 1024
 
+#define LAST_WORDS_MS 1000
+
 static struct {
     const char *program;
     enum log_format format;
     enum log_level most;
     int fd;
     bool is_socket, must_poll;
-    atomic_ulong dropped;
-} out = {.program = "meari", .most = LOG_INFO, .fd = STDERR_FILENO, .must_poll = true};
+    pthread_mutex_t lock; /* one line at a time; guards what follows */
+    unsigned long dropped;
+    bool torn;       /* the line written last has no end */
+    int patience_ms; /* how long all lines together may still wait for room */
+} out = {.program = "meari",
+         .most = LOG_INFO,
+         .fd = STDERR_FILENO,
+         .must_poll = true,
+         .lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A description of our own for what stands behind standard error, or -1. Never 0, 1 or 2: where input
  * or output is closed, it must stay so. */
 static int open_again(void)
 {
-    int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), higher;
+    const int flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    int fd = open("/proc/self/fd/2", flags), higher;
+    char name[64];
 
+    if (fd == -1 && ttyname_r(STDERR_FILENO, name, sizeof name) == 0)
+        fd = open(name, flags);
     if (fd == -1 || fd > STDERR_FILENO)
         return fd;
     higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -56,6 +75,8 @@ void log_init(const char *program, enum log_format format, enum log_level most)
     struct stat st;
     int fd = -1;
 
+    if (format == LOG_JSON)
+        json_object_seed(0); /* reads /dev/urandom, which a sandbox forbids later */
     if (fstat(STDERR_FILENO, &st) == -1)
         st.st_mode = 0; /* none of the kinds below */
     if (out.fd != STDERR_FILENO)
@@ -66,6 +87,7 @@ void log_init(const char *program, enum log_format format, enum log_level most)
     out.format = format;
     out.most = most;
     out.fd = fd == -1 ? STDERR_FILENO : fd;
+    out.patience_ms = 0;
     out.is_socket = S_ISSOCK(st.st_mode);
     out.must_poll = fd == -1 && !S_ISSOCK(st.st_mode) && !S_ISREG(st.st_mode);
 }
@@ -75,16 +97,60 @@ bool log_wants(enum log_level level)
     return level <= out.most;
 }
 
-/* Writes a whole line or nothing. Returns whether it got through. */
-static bool put(const char *line, size_t n)
+/* One attempt, which does not wait. Returns the bytes written, or -1 with errno. */
+static ssize_t try_put(const char *line, size_t n)
 {
     struct pollfd p = {.fd = out.fd, .events = POLLOUT};
+    int ready;
 
     if (out.is_socket)
-        return send(out.fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
-    if (out.must_poll && poll(&p, 1, 0) != 1)
+        return send(out.fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ready = out.must_poll ? poll(&p, 1, 0) : 1;
+    if (ready == 0)
+        errno = EAGAIN;
+    return ready == 1 ? write(out.fd, line, n) : -1;
+}
+
+/* Waits for room, if that is allowed. Returns whether it is worth another attempt. */
+static bool wait_for_room(void)
+{
+    struct pollfd p = {.fd = out.fd, .events = POLLOUT};
+    int64_t begun_ns = clock_now_ns();
+    int r, waited_ms;
+
+    if (out.patience_ms <= 0)
         return false;
-    return write(out.fd, line, n) == (ssize_t)n;
+    r = poll(&p, 1, out.patience_ms);
+    waited_ms = (int)((clock_now_ns() - begun_ns) / NS_PER_MS);
+    out.patience_ms -=
+        waited_ms > 0 ? waited_ms : 1; /* room for less than a line is no reason to spin */
+    return r == 1 || (r == -1 && errno == EINTR);
+}
+
+static ssize_t put_some(const char *line, size_t n)
+{
+    ssize_t wrote;
+
+    do {
+        wrote = try_put(line, n);
+    } while (wrote == -1 && (errno == EINTR || (errno == EAGAIN && wait_for_room())));
+    return wrote;
+}
+
+/* Returns whether the line got through, all of it. */
+static bool put(const char *line, size_t n)
+{
+    ssize_t wrote;
+
+    if (out.torn) {
+        if (put_some("\n", 1) != 1)
+            return false;
+        out.torn = false;
+    }
+    wrote = put_some(line, n);
+    if (wrote > 0 && wrote < (ssize_t)n)
+        out.torn = true;
+    return wrote >= (ssize_t)n - 1; /* without its newline it can be read all the same */
 }
 
 static size_t text_line(char *line, enum log_level level, const char *sentence)
@@ -108,28 +174,60 @@ static void timestamp(char *text, size_t size)
     snprintf(text + n, size - n, ".%03dZ", (int)(now.tv_nsec / 1000000));
 }
 
+/* Without memory for jansson, the same by hand, without fields: escape_text() leaves only two characters
+ * that mean something in a JSON string. */
+static size_t json_by_hand(char *line, const char *time_text, const char *level, const char *event,
+                           const char *sentence)
+{
+    char message[2 * SENTENCE_MAX_BYTES], *to = message;
+
+    for (; *sentence; sentence++) {
+        if (*sentence == '"' || *sentence == '\\')
+            *to++ = '\\';
+        *to++ = *sentence;
+    }
+    *to = '\0';
+    return (size_t)snprintf(
+        line, LINE_MAX_BYTES,
+        "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":\"%s\"}\n", time_text,
+        level, event, message);
+}
+
+/* Adds what was made for it. Returns whether there was memory for both. */
+static bool add(json_t *object, const char *name, json_t *value)
+{
+    return json_object_set_new(object, name, value) == 0;
+}
+
+static bool add_field(json_t *object, const struct log_field *field)
+{
+    char value[SENTENCE_MAX_BYTES];
+
+    return add(object, field->name,
+               field->text ? json_string(escape_text(value, sizeof value, field->text))
+                           : json_integer(field->number));
+}
+
 static size_t json_line(char *line, enum log_level level, const char *event,
                         const struct log_field *fields, size_t n, const char *sentence)
 {
     static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
-    char time_text[64], value[SENTENCE_MAX_BYTES];
+    char time_text[64];
     json_t *object = json_object();
+    bool whole;
     size_t used;
 
     timestamp(time_text, sizeof time_text);
-    json_object_set_new(object, "time", json_string(time_text));
-    json_object_set_new(object, "level", json_string(levels[level]));
-    json_object_set_new(object, "event", json_string(event));
-    for (size_t i = 0; i < n; i++)
-        json_object_set_new(object, fields[i].name,
-                            fields[i].text
-                                ? json_string(escape_text(value, sizeof value, fields[i].text))
-                                : json_integer(fields[i].number));
-    json_object_set_new(object, "message", json_string(sentence));
-    used = json_dumpb(object, line, LINE_MAX_BYTES - 1, JSON_COMPACT);
+    whole = add(object, "time", json_string(time_text)) &&
+            add(object, "level", json_string(levels[level])) &&
+            add(object, "event", json_string(event));
+    for (size_t i = 0; i < n && whole; i++)
+        whole = add_field(object, &fields[i]);
+    whole = whole && add(object, "message", json_string(sentence));
+    used = whole ? json_dumpb(object, line, LINE_MAX_BYTES - 1, JSON_COMPACT) : 0;
     json_decref(object);
-    if (used >= LINE_MAX_BYTES - 1) /* rather without its fields than not at all; so it fits */
-        return n ? json_line(line, level, event, NULL, 0, sentence) : 0;
+    if (used == 0 || used >= LINE_MAX_BYTES - 1) /* rather without its fields than not at all */
+        return json_by_hand(line, time_text, levels[level], event, sentence);
     line[used] = '\n';
     return used + 1;
 }
@@ -142,17 +240,27 @@ static size_t make_line(char *line, enum log_level level, const char *event,
 }
 
 /* The reader is back: tell it what it missed. */
-static void confess(unsigned long dropped)
+static void confess(void)
 {
     char line[LINE_MAX_BYTES], sentence[128];
+    unsigned long dropped = out.dropped;
     struct log_field field = {"lines", NULL, (int64_t)dropped};
     size_t n;
 
+    if (dropped == 0)
+        return;
     snprintf(sentence, sizeof sentence, "%lu log line%s dropped: nobody read %s", dropped,
              dropped == 1 ? " was" : "s were", dropped == 1 ? "it" : "them");
     n = make_line(line, LOG_WARNING, "log-dropped", &field, 1, sentence);
-    if (!put(line, n))
-        atomic_fetch_add(&out.dropped, dropped);
+    if (put(line, n))
+        out.dropped = 0;
+}
+
+void log_patiently(void)
+{
+    pthread_mutex_lock(&out.lock);
+    out.patience_ms = LAST_WORDS_MS;
+    pthread_mutex_unlock(&out.lock);
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n,
@@ -160,7 +268,6 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 {
     /* what vsnprintf cuts off is more than what escape_text cuts off, and marks */
     char raw[SENTENCE_MAX_BYTES + 8], sentence[SENTENCE_MAX_BYTES], line[LINE_MAX_BYTES];
-    unsigned long dropped;
     size_t length;
     va_list args;
 
@@ -171,9 +278,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     va_end(args);
     escape_text(sentence, sizeof sentence, raw);
     length = make_line(line, level, event, fields, n, sentence);
-    dropped = atomic_exchange(&out.dropped, 0);
-    if (dropped)
-        confess(dropped);
-    if (!put(line, length))
-        atomic_fetch_add(&out.dropped, 1);
+    pthread_mutex_lock(&out.lock);
+    confess();
+    if (put(line, length))
+        confess(); /* there was no room for it before, and this may be the last line */
+    else
+        out.dropped++;
+    pthread_mutex_unlock(&out.lock);
 }

@@ -42,6 +42,9 @@ bool log_wants(enum log_level level);
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n,
                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* Nothing is served any more that a wait could hold up: from here on lines wait for room, a second all together. */
+void log_patiently(void);
+
 /* log_event(LOG_INFO, "connected", LOG_FIELDS({"client", NULL, 2}), "client %d connected", 2); */
 #define LOG_FIELDS(...)                      \
     (const struct log_field[]){__VA_ARGS__}, \

@@ -19,7 +19,7 @@ enum { VAL_HELP = 256, VAL_VERSION, VAL_TABLE };
 struct reading {
     const struct opts *opts;
     bool given[OPTS_MAX]; /* by now: nothing that comes later counts */
-    char shorts[2 * OPTS_MAX + 8];
+    char shorts[3 * OPTS_MAX + 8];
     struct option longs[OPTS_MAX + 3];
     struct err *err;
 };
@@ -57,6 +57,8 @@ static const char *wanted(const struct opt *opt)
     case OPT_LEVEL:
     case OPT_SWITCH:
     case OPT_CHOICE:
+    case OPT_TEXT:
+    case OPT_TEXTS:
         break;
     }
     return "a whole number";
@@ -117,6 +119,17 @@ static int set_choice(const struct opt *opt, const struct source *from, const ch
     return bad_value(from, text, want, err);
 }
 
+static int add_text(const struct opt *opt, const struct source *from, const char *text,
+                    struct err *err)
+{
+    struct opt_texts *texts = opt->value;
+
+    if (texts->n == OPT_TEXTS_MAX)
+        return err_usage(err, "%s%s: at most %d of them", from->prefix, from->name, OPT_TEXTS_MAX);
+    texts->list[texts->n++] = text;
+    return 0;
+}
+
 static int set_value(const struct opt *opt, const struct source *from, const char *text,
                      struct err *err)
 {
@@ -133,6 +146,11 @@ static int set_value(const struct opt *opt, const struct source *from, const cha
         return set_number(opt, from, text, err);
     case OPT_CHOICE:
         return set_choice(opt, from, text, err);
+    case OPT_TEXT:
+        *(const char **)opt->value = text;
+        return 0;
+    case OPT_TEXTS:
+        return add_text(opt, from, text, err);
     }
     return 0;
 }
@@ -169,6 +187,29 @@ static int apply_presets(struct reading *r)
     return 0;
 }
 
+/* May the argument be left out? */
+static bool optional(const struct opt *opt)
+{
+    return opt->arg && opt->arg[0] == '[';
+}
+
+/* The value of an option that was given; "-J=FILE" means the same as "-JFILE". */
+static const char *argument(const struct opt *opt, const char *text)
+{
+    if (!opt->arg)
+        return NULL;
+    if (!text)
+        return "-";
+    return optional(opt) && text[0] == '=' ? text + 1 : text;
+}
+
+static int argument_kind(const struct opt *opt)
+{
+    if (!opt->arg)
+        return no_argument;
+    return optional(opt) ? optional_argument : required_argument;
+}
+
 static void prepare(struct reading *r)
 {
     const struct opts *opts = r->opts;
@@ -181,12 +222,13 @@ static void prepare(struct reading *r)
     for (i = 0; i < opts->n; i++) {
         const struct opt *opt = &opts->table[i];
 
-        r->longs[i] = (struct option){opt->name, opt->arg ? required_argument : no_argument, NULL,
-                                      VAL_TABLE + (int)i};
+        r->longs[i] = (struct option){opt->name, argument_kind(opt), NULL, VAL_TABLE + (int)i};
         if (!opt->letter)
             continue;
         *s++ = opt->letter;
         if (opt->arg)
+            *s++ = ':';
+        if (optional(opt))
             *s++ = ':';
     }
     *s = '\0';
@@ -266,10 +308,10 @@ static int read_line(struct reading *r, int argc, char **argv)
             return unknown(word, r->err);
         if (!opt)
             return val == VAL_HELP ? 'h' : 'V';
-        if (r->given[opt - r->opts->table] && opt->arg)
+        if (r->given[opt - r->opts->table] && opt->arg && opt->kind != OPT_TEXTS)
             return err_usage(r->err, "option '--%s' is given twice", opt->name);
         r->given[opt - r->opts->table] = true;
-        result = set_value(opt, &(struct source){"--", opt->name}, optarg, r->err);
+        result = set_value(opt, &(struct source){"--", opt->name}, argument(opt, optarg), r->err);
         if (result < 0)
             return result;
     }
@@ -320,7 +362,7 @@ static void print_option(FILE *out, char letter, const char *name, const char *a
     const char *end;
 
     snprintf(left, sizeof left, letter ? "-%c, --%s%s%s" : "%c   --%s%s%s", letter ? letter : ' ',
-             name, arg ? " " : "", arg ? arg : "");
+             name, arg && arg[0] != '[' ? " " : "", arg ? arg : "");
     fprintf(out, "  %-26s", left);
     if (strlen(left) > 25)
         fprintf(out, "\n%28s", "");

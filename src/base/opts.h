@@ -5,8 +5,8 @@
  * come from the environment as MEARI_<NAME> ("--idle-timeout" is MEARI_IDLE_TIMEOUT). What is explicit
  * wins over a preset (--classic) from the same place, and the command line wins over the environment. A
  * mistake is blamed on where it was made.
- * There are no abbreviations, a value given twice is a mistake, and --help
- * and --version need not be in the table.
+ * There are no abbreviations, a value given twice is a mistake (but for OPT_TEXTS), and --help and
+ * --version need not be in the table.
  *
  *     struct opt table[] = {
  *         {'b', "backlog", "N", OPT_COUNT, &config.backlog, .max = INT_MAX, .help = "..."},
@@ -29,12 +29,23 @@ enum opt_kind {
     OPT_BYTES,    /* uint64_t: 10k = 10240 */
     OPT_DURATION, /* int64_t, nanoseconds: 200ms, bare = seconds */
     OPT_CHOICE,   /* int: the index in 'choices' */
+    OPT_TEXT,     /* const char *: as it is */
+    OPT_TEXTS,    /* struct opt_texts: as they are; may be given several times */
+};
+
+#define OPT_TEXTS_MAX 64
+
+struct opt_texts {
+    const char *list[OPT_TEXTS_MAX];
+    size_t n;
 };
 
 struct opt {
     char letter;      /* the short name, or 0 */
     const char *name; /* the long name */
-    const char *arg;  /* what --help calls the argument; NULL: takes none */
+    const char
+        *arg; /* what --help calls the argument; NULL: takes none. "[=X]": may be left out, and then
+                         the value is "-"; it cannot stand apart: --json=X, -J=X */
     enum opt_kind kind;
     void *value;                /* where it goes; the type as listed above */
     uint64_t min, max;          /* of a number, in the smallest unit; max 0: no bound */

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "process.h"
 
+#include "clock.h"
 #include "err.h"
 
 #include <errno.h>
@@ -10,7 +11,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 int process_guard_stdio(struct err *err)
@@ -59,6 +64,48 @@ unsigned process_cpus(void)
         CPU_FREE(set);
     }
     return n > 0 ? (unsigned)n : 1;
+}
+
+static int64_t of_timeval(const struct timeval *t)
+{
+    return (int64_t)t->tv_sec * NS_PER_S + (int64_t)t->tv_usec * NS_PER_US;
+}
+
+void process_thread_cpu_ns(int64_t *ret_ns, int64_t *ret_user_ns)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+    *ret_user_ns = of_timeval(&usage.ru_utime);
+    *ret_ns = *ret_user_ns + of_timeval(&usage.ru_stime);
+}
+
+int64_t process_thread_waited_ns(void)
+{
+    FILE *in = fopen("/proc/thread-self/schedstat", "re");
+    long long waited_ns = 0;
+
+    if (!in)
+        return 0;
+    if (fscanf(in, "%*s %lld", &waited_ns) != 1)
+        waited_ns = 0;
+    fclose(in);
+    return waited_ns;
+}
+
+int64_t process_cpu_of_ns(int pid)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) == -1)
+        return -1;
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+void process_wake_punctually(void)
+{
+    (void)prctl(PR_SET_TIMERSLACK, 1UL);
 }
 
 void process_on_signal(int signo, void (*handler)(int))

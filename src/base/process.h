@@ -20,6 +20,19 @@ uint64_t process_raise_nofile(void);
 /* CPUs that this process may use; at least 1. */
 unsigned process_cpus(void);
 
+/* CPU time of the calling thread so far, and how much of it was spent in user mode. */
+void process_thread_cpu_ns(int64_t *ret_ns, int64_t *ret_user_ns);
+
+/* How long the calling thread was ready to run and had no CPU (sched-stats.rst: schedstat, the second number); 0
+ * where it cannot be told. */
+int64_t process_thread_waited_ns(void);
+
+/* CPU time of all threads of process 'pid' so far, -1 when it cannot be told. */
+int64_t process_cpu_of_ns(int pid);
+
+/* Lets the calling thread wake up when it asked to, not up to 50 us later (prctl(2), PR_SET_TIMERSLACK). */
+void process_wake_punctually(void);
+
 /* Runs 'handler' on 'signo'. Calls it interrupts are restarted where the kernel can. */
 void process_on_signal(int signo, void (*handler)(int));
 

@@ -82,8 +82,22 @@ void timer_set(struct timers *timers, struct timer *t, int64_t deadline_ns)
     if (t->link && t->deadline_ns == deadline_ns)
         return;
     timer_clear(timers, t);
-    if (deadline_ns == NEVER)
-        return;
     t->deadline_ns = deadline_ns;
     set_root(timers, meld(timers->root, t));
+}
+
+/* The children of each are linked behind the last one, so all are met. */
+struct timer *timers_take_all(struct timers *timers)
+{
+    struct timer *first = timers->root, **end = &timers->root;
+
+    for (struct timer *t = first; t; t = t->next) {
+        t->link = NULL;
+        while (*end)
+            end = &(*end)->next;
+        *end = t->child;
+        t->child = NULL;
+    }
+    timers->root = NULL;
+    return first;
 }

@@ -1,6 +1,7 @@
 /* timer.h -- deadlines of one thread, earliest first.
  *
- * A struct timer lives in its owner; a struct timers is the thread's heap of them. Arming, moving and
+ * A struct timer lives in its owner; a struct timers is the thread's heap of them. One without a deadline,
+ * NEVER, may be there all the same: so the heap is a list of the owners, too. Arming, moving and
  * disarming allocate nothing and cannot fail. timers_next() is the deadline to hand to the call that
  * waits; timers_due() then takes out what has passed, one at a time:
  *
@@ -41,13 +42,16 @@ static inline bool timer_armed(const struct timer *t)
     return t->link;
 }
 
-/* Arms 't' for 'deadline_ns', or moves it there; NEVER disarms it. */
+/* Arms 't' for 'deadline_ns', or moves it there; at NEVER it stays and is never due. */
 void timer_set(struct timers *timers, struct timer *t, int64_t deadline_ns);
 
 /* Disarms 't'; one that is not armed stays so. */
 void timer_clear(struct timers *timers, struct timer *t);
 
-/* The earliest deadline, NEVER when none is armed. */
+/* Disarms them all. Returns them in no order, linked by 'next', to be armed anew. */
+struct timer *timers_take_all(struct timers *timers);
+
+/* The earliest deadline, NEVER when there is none. */
 static inline int64_t timers_next(const struct timers *timers)
 {
     return timers->root ? timers->root->deadline_ns : NEVER;
@@ -59,7 +63,7 @@ static inline struct timer *timers_due(struct timers *timers, int64_t now_ns)
 {
     struct timer *t = timers->root;
 
-    if (!t || t->deadline_ns > now_ns)
+    if (!t || t->deadline_ns > now_ns || t->deadline_ns == NEVER)
         return NULL;
     timer_clear(timers, t);
     return t;

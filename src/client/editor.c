@@ -113,13 +113,15 @@ static int read_byte(struct editor *e, char *ret)
     ssize_t n;
     int r;
 
-    while ((r = input_wait(e->server, &e->outside)) == -EINTR)
-        act_on_signals(e);
-    if (r != INPUT_LINE) {
-        e->outcome = r;
-        return 0;
-    }
-    n = read(STDIN_FILENO, ret, 1);
+    do {
+        while ((r = input_wait(e->server, &e->outside)) == -EINTR)
+            act_on_signals(e);
+        if (r != INPUT_LINE) {
+            e->outcome = r;
+            return 0;
+        }
+        n = read(STDIN_FILENO, ret, 1);
+    } while (n == -1 && (errno == EAGAIN || errno == EINTR));
     if (n == 1 &&
         *ret == '\0') /* a Ctrl-D typed ahead, in the terminal's own modes, becomes a NUL */
         *ret = CTRL_D;

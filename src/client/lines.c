@@ -74,7 +74,7 @@ int lines_read(struct lines *l, int server, struct line *ret, struct err *err)
 
     for (;;) {
         size_t have = l->end - l->start;
-        const char *from = l->data + l->start;
+        const char *from = have > 0 ? l->data + l->start : NULL;
         const char *newline = have > looked ? memchr(from + looked, '\n', have - looked) : NULL;
 
         if (newline)

@@ -60,7 +60,7 @@ static void load(struct past *p)
 
 static FILE *open_private(const char *path, int flags)
 {
-    int fd = open(path, flags | O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, flags | O_CREAT | O_CLOEXEC, 0600);
     FILE *file = fd == -1 ? NULL : fdopen(fd, "w");
 
     if (!file && fd != -1)
@@ -91,7 +91,7 @@ static void cut_back(struct past *p)
     load(p);
     if (asprintf(&fresh, "%s.new", p->path) == -1)
         return;
-    file = open_private(fresh, O_TRUNC);
+    file = open_private(fresh, O_WRONLY | O_TRUNC);
     if (!file || !save(p, file) || rename(fresh, p->path) == -1)
         unlink(fresh);
     free(fresh);
@@ -114,14 +114,24 @@ void past_init(struct past *p)
         cut_back(p);
 }
 
+/* A full disk, or an editor, may have left a last line without its end. */
+static bool ends_mid_line(int fd)
+{
+    struct stat st;
+    char last;
+
+    return fstat(fd, &st) == 0 && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 &&
+           last != '\n';
+}
+
 /* In one write(2), so that lines of two clients do not mix. */
 static void append(struct past *p, const char *line)
 {
-    FILE *file = open_private(p->path, O_APPEND);
+    FILE *file = open_private(p->path, O_RDWR | O_APPEND);
 
     if (!file)
         return;
-    fprintf(file, "%s\n", line);
+    fprintf(file, "%s%s\n", ends_mid_line(fileno(file)) ? "\n" : "", line);
     fclose(file);
     p->in_file++;
 }

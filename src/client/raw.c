@@ -32,7 +32,7 @@ struct raw {
     int64_t timeout_ns;
     int64_t moved_ns; /* when the last byte passed the socket, or we stopped holding it up */
     uint64_t sent, got;
-    bool deaf; /* the server takes no more; what it said before can still be received */
+    int refused; /* errno of the send that failed; what the server said before can still be received */
     struct half up, down;
 };
 
@@ -72,8 +72,15 @@ static void send_up(struct raw *r)
         r->sent += (uint64_t)n;
         r->moved_ns = clock_now_ns();
     } else if (!would_block(n)) {
-        r->deaf = true;
+        r->refused = errno;
+        shutdown(r->fd, SHUT_WR); /* if the server is still there, it must not wait for the rest */
     }
+}
+
+static int lost(const struct raw *r, int code, struct err *err)
+{
+    return err_set(err, code, "connection lost after %" PRIu64 " of %" PRIu64 " bytes", r->got,
+                   r->sent);
 }
 
 static int receive_down(struct raw *r, struct err *err)
@@ -83,8 +90,7 @@ static int receive_down(struct raw *r, struct err *err)
     if (would_block(n))
         return 0;
     if (n == -1)
-        return err_set(err, errno, "connection lost after %" PRIu64 " of %" PRIu64 " bytes", r->got,
-                       r->sent);
+        return lost(r, r->refused ? r->refused : errno, err);
     r->down.start = 0;
     r->down.end = (size_t)n;
     r->down.ended = n == 0;
@@ -129,8 +135,8 @@ static int timed_out(const struct raw *r, struct err *err)
 /* Waits until one of the four ends is ready, and moves what can be moved. */
 static int step(struct raw *r, struct err *err)
 {
-    bool reading = half_empty(&r->up) && !r->up.ended && !r->deaf;
-    bool sending = !half_empty(&r->up) && !r->deaf;
+    bool reading = half_empty(&r->up) && !r->up.ended && !r->refused;
+    bool sending = !half_empty(&r->up) && !r->refused;
     bool receiving = half_empty(&r->down);
     struct pollfd p[] = {
         {.fd = reading ? STDIN_FILENO : -1, .events = POLLIN},
@@ -155,9 +161,12 @@ static int step(struct raw *r, struct err *err)
     return result;
 }
 
-/* The server closed: did it owe us nothing, and was there nothing more to say? */
+/* The server closed: did it owe us nothing, and was there nothing more to say? When it was our own system
+ * that let nothing out, that is the reason. */
 static int verdict(const struct raw *r, struct err *err)
 {
+    if (r->refused && r->refused != EPIPE && r->refused != ECONNRESET)
+        return lost(r, r->refused, err);
     if (r->got < r->sent)
         return err_usage(err, "connection closed after %" PRIu64 " of %" PRIu64 " bytes", r->got,
                          r->sent);

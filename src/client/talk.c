@@ -22,12 +22,20 @@
 struct echo {
     const struct line *line;
     size_t sent, got;
-    bool broken; /* sending failed; what was echoed before can still be received */
+    int refused; /* errno of the send that failed; what was echoed before can still be received */
     int64_t moved_ns;
 };
 
+static int lost(const struct echo *e, int code, struct err *err)
+{
+    return err_set(err, code, "connection lost after %zu of %zu bytes", e->got, e->line->n);
+}
+
+/* The server's end came too early. When it was our own system that let nothing out, that is the reason. */
 static int cut_short(const struct echo *e, struct err *err)
 {
+    if (e->refused && e->refused != EPIPE && e->refused != ECONNRESET)
+        return lost(e, e->refused, err);
     return err_usage(err, "connection closed after %zu of %zu bytes", e->got, e->line->n);
 }
 
@@ -71,7 +79,8 @@ static void send_some(struct talk *t, struct echo *e)
         e->sent += (size_t)n;
         e->moved_ns = clock_now_ns();
     } else if (!would_block(n)) {
-        e->broken = true;
+        e->refused = errno;
+        shutdown(t->fd, SHUT_WR); /* if the server is still there, it must not wait for the rest */
     }
 }
 
@@ -87,7 +96,7 @@ static int receive_some(struct talk *t, struct echo *e, struct err *err)
     if (n == 0)
         return cut_short(e, err);
     if (n == -1)
-        return err_set(err, errno, "connection lost after %zu of %zu bytes", e->got, e->line->n);
+        return lost(e, e->refused ? e->refused : errno, err);
     if (e->got + (size_t)n > e->sent)
         return unexpected(e->got + (size_t)n - e->sent, err);
     r = e->got == 0 ? output_words(t->out, "message from server : ", err) : 0;
@@ -102,7 +111,7 @@ static int receive_some(struct talk *t, struct echo *e, struct err *err)
 
 static int echo_step(struct talk *t, struct echo *e, struct err *err)
 {
-    bool more = e->sent < e->line->n && !e->broken;
+    bool more = e->sent < e->line->n && !e->refused;
     struct pollfd p = {.fd = t->fd, .events = (short)(POLLIN | (more ? POLLOUT : 0))};
     int64_t deadline = clock_after(e->moved_ns, t->timeout_ns);
     int n = poll(&p, 1, clock_timeout_ms(clock_now_ns(), deadline));
@@ -123,6 +132,7 @@ static int echo_step(struct talk *t, struct echo *e, struct err *err)
 static int count_unasked(struct talk *t, int64_t deadline_ns, uint64_t *total)
 {
     struct pollfd p = {.fd = t->fd, .events = POLLIN};
+    int r;
 
     *total = 0;
     while (*total < UNASKED_MAX || clock_now_ns() < deadline_ns) {
@@ -136,8 +146,10 @@ static int count_unasked(struct talk *t, int64_t deadline_ns, uint64_t *total)
             *total += (uint64_t)n;
         else if (!would_block(n))
             return -errno;
-        else if (poll(&p, 1, clock_timeout_ms(clock_now_ns(), deadline_ns)) == 0)
+        else if ((r = poll(&p, 1, clock_timeout_ms(clock_now_ns(), deadline_ns))) == 0)
             return 0;
+        else if (r == -1 && errno != EINTR)
+            return -errno;
     }
     return 0;
 }

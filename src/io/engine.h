@@ -11,12 +11,17 @@
 #ifndef IO_ENGINE_H
 #define IO_ENGINE_H
 
+#include "../base/err.h"
 #include "io.h"
 #include "pool.h"
+#include "spin.h"
 
 struct io_engine {
     const char *name;
     bool thread_per_client;
+    bool spins; /* looks without sleeping, as io->spin says; false: it can only block */
+    bool
+        optional; /* the next one serves as well: whatever refuses this one is a reason to take that */
 
     /* Sets up io->state. Returns 0, or -errno with 'err' saying why this kernel or sandbox cannot run
      * it; then done() is not called. */
@@ -32,22 +37,37 @@ struct io_engine {
     /* Forget the socket: its descriptor is about to be closed. */
     void (*forget)(struct io *io, struct io_sock *sock);
 
-    /* As io_next(). Fills *ev, keeps io->now_ns up to date, and accounts sock->sent and moved_ns. */
+    /* As io_next(). Fills *ev, keeps io->now_ns up to date, and accounts sock->unsent and moved_ns. */
     int (*next)(struct io *io, struct io_event *ev, int64_t deadline_ns);
+
+    /* Somebody waits for the event of a send that was relaxed. NULL: all are told at once. */
+    void (*hurry)(struct io *io, struct io_sock *sock);
 
     /* Async-signal-safe. */
     void (*wake)(struct io *io);
+
+    /* Takes a buffer that is the engine's own; false: it is the pool's. NULL: all are. */
+    bool (*take_back)(struct io *io, struct io_buf *buf);
 };
 
 struct io {
     const struct io_engine *engine;
     void *state; /* the engine's own */
     int64_t now_ns;
+    bool fine; /* as in struct io_config: deadlines to the nanosecond; io.c reads the clock */
+    struct err passed_over; /* why a better engine was; its text is empty when none was */
+    struct spin spin;
     struct pool pool;
+    uint64_t buffer_waits; /* see io_buffer_waits() */
 };
 
+extern const struct io_engine engine_uring;
 extern const struct io_engine engine_epoll;
 extern const struct io_engine engine_classic;
+
+/* Those built in, by preference, NULL at the end (engines.c; a simulation brings a table of its own). */
+extern const struct io_engine *const io_engine_table[];
+#define ENGINES_MAX 8
 
 /* The system calls that readiness engines share (try.c). Each tries its operation once, EINTR aside, and
  * returns whether it is over: then *ev is filled. False: it would block. 'flags' are those of accept4,

@@ -34,9 +34,12 @@ struct classic_state {
     struct list busy;                /* sockets with something outstanding, served in turn */
     struct pollfd *polls;            /* [0] is wake_fd, then one per busy socket */
     size_t polls_max;
+    unsigned breaths; /* how often in a row poll(2) had no memory */
 };
 
 #define POLLS_FIRST 8
+#define BREATH_MS 10
+#define BREATHS_MAX 100
 
 static int classic_init(struct io *io, struct err *err)
 {
@@ -234,6 +237,18 @@ static bool serve_polled(struct io *io, size_t n, struct io_event *ev)
     return false;
 }
 
+/* What io_next() returns then. For many sockets poll(2) wants memory of the kernel: without, we ask again
+ * a little later, but not for ever. */
+static int poll_failed(struct classic_state *s, int code)
+{
+    if (code == EINTR)
+        return 0;
+    if (code != ENOMEM || ++s->breaths > BREATHS_MAX)
+        return -code;
+    (void)poll(NULL, 0, BREATH_MS); /* wants no memory, and a sandbox allows it */
+    return 0;
+}
+
 static int classic_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
 {
     struct classic_state *s = io->state;
@@ -250,7 +265,8 @@ static int classic_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
         io->now_ns = clock_now_ns();
         s->sent_last = NULL;
         if (r == -1)
-            return errno == EINTR ? 0 : -errno;
+            return poll_failed(s, errno);
+        s->breaths = 0;
         if (r > 0 && take_wake(s, ev))
             return 1;
         if (serve_polled(io, n, ev))

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define BATCH 256
+#define RETRY_NS (100 * NS_PER_MS) /* how soon to ask again for a watch that was refused */
 
 /* sock->flags */
 enum {
@@ -38,6 +39,7 @@ enum {
     WATCH_OUT = 1 << 4,
     CANCEL_IN = 1 << 5, /* do not wait any longer */
     CANCEL_OUT = 1 << 6,
+    LISTENS = 1 << 7,
 };
 
 struct epoll_state {
@@ -47,6 +49,8 @@ struct epoll_state {
     const struct io_sock *sent_last; /* whose send was the latest event */
     struct list now;
     struct list later;
+    struct list unwatched; /* the kernel had no memory to watch them: tried again at retry_ns */
+    int64_t retry_ns;
     struct epoll_event batch[BATCH];
 };
 
@@ -61,6 +65,7 @@ static int epoll_init(struct io *io, struct err *err)
         return err_set(err, ENOMEM, "cannot set up the epoll engine");
     list_init(&s->now);
     list_init(&s->later);
+    list_init(&s->unwatched);
     s->wake_fd = -1;
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd == -1) {
@@ -106,7 +111,8 @@ static void epoll_wake(struct io *io)
     errno = saved;
 }
 
-/* Asks epoll to report one more direction. Returns 0 or -errno. Adding and changing both report what
+/* Asks epoll to report one more direction. Returns 0 or -errno; -ENOMEM for both things that may run out,
+ * memory and the user's watches (epoll_ctl(2): ENOSPC). Adding and changing both report what
  * is ready already, so nothing is missed between the call that would have blocked and this one. */
 static int watch(const struct epoll_state *s, struct io_sock *sock, uint32_t direction)
 {
@@ -120,7 +126,7 @@ static int watch(const struct epoll_state *s, struct io_sock *sock, uint32_t dir
     if (all & WATCH_OUT)
         event.events |= EPOLLOUT;
     if (epoll_ctl(s->epoll_fd, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, sock->fd, &event) == -1)
-        return -errno;
+        return errno == ENOSPC ? -ENOMEM : -errno;
     sock->flags |= direction;
     return 0;
 }
@@ -135,6 +141,8 @@ static void epoll_start(struct io *io, struct io_sock *sock, enum io_op op)
 {
     struct epoll_state *s = io->state;
 
+    if (op == IO_ACCEPT)
+        sock->flags |= LISTENS;
     if (!can_go_on(sock))
         return;
     if ((op == IO_SEND || op == IO_CONNECT) && sock != s->sent_last) {
@@ -155,19 +163,34 @@ static void epoll_cancel(struct io *io, struct io_sock *sock)
         sock->flags = (sock->flags & ~(uint32_t)DRY_IN) | CANCEL_IN;
     if (sock->out != IO_IDLE)
         sock->flags = (sock->flags & ~(uint32_t)DRY_OUT) | CANCEL_OUT;
-    if (!list_linked(&sock->run))
-        list_append(&s->later, &sock->run);
+    list_remove(&sock->run);
+    list_append(&s->later, &sock->run);
 }
 
-/* close(2) takes the socket out of epoll, because nobody else holds its description. */
+/* close(2) takes a connection out of epoll, because nobody else holds its description. Another process may
+ * hold a listener's (a service manager, a successor); then epoll would go on to name it to us, whatever
+ * its owner is used for by now (epoll(7), questions and answers). */
 static void epoll_forget(struct io *io, struct io_sock *sock)
 {
     struct epoll_state *s = io->state;
 
+    if ((sock->flags & LISTENS) && (sock->flags & WATCH_IN))
+        (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, sock->fd, NULL);
     list_remove(&sock->run);
     sock->flags = 0;
     if (s->sent_last == sock)
         s->sent_last = NULL;
+}
+
+/* Nothing will tell when the socket takes more, and whoever sends cannot ask again: its buffer is ours. */
+static void retry_later(struct io *io, struct io_sock *sock)
+{
+    struct epoll_state *s = io->state;
+
+    if (list_empty(&s->unwatched))
+        s->retry_ns = io->now_ns + RETRY_NS;
+    list_remove(&sock->run);
+    list_append(&s->unwatched, &sock->run);
 }
 
 /* The operation would block. Returns whether it is over all the same: cancelled, or not watchable. */
@@ -182,6 +205,10 @@ static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, 
         sock->flags &= ~(uint32_t)DEEP;
     if (sock->flags & (in ? WATCH_IN : WATCH_OUT))
         sock->flags |= in ? DRY_IN : DRY_OUT;
+    if (r == -ENOMEM && !in) {
+        retry_later(io, sock);
+        return false;
+    }
     if (r < 0)
         fill_event(ev, sock, op, r);
     return r < 0;
@@ -250,19 +277,60 @@ static void note(struct epoll_state *s, const struct epoll_event *event)
         list_append(&s->now, &sock->run);
 }
 
+/* As epoll_wait(2), until the deadline: rounded up to a millisecond, or to what the kernel can where that was
+ * asked for (epoll_pwait2, since Linux 5.11). */
+static int wait_for_events(const struct io *io, struct epoll_state *s, int64_t deadline_ns)
+{
+    int64_t now_ns = deadline_ns == NEVER || deadline_ns == 0 ? 0 : clock_now_ns();
+
+    if (io->fine && deadline_ns != NEVER) {
+        int64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+        struct timespec left = {left_ns / NS_PER_S, left_ns % NS_PER_S};
+        int n = epoll_pwait2(s->epoll_fd, s->batch, BATCH, &left, NULL);
+
+        if (n >= 0 || errno != ENOSYS)
+            return n;
+    }
+    return epoll_wait(s->epoll_fd, s->batch, BATCH, clock_timeout_ms(now_ns, deadline_ns));
+}
+
+/* Looks without sleeping while that is worth it (spin.h), then as wait_for_events(). */
+static int spin_for_events(struct io *io, struct epoll_state *s, int64_t deadline_ns)
+{
+    int64_t until_ns = spin_until(&io->spin, io->now_ns, deadline_ns), begun_ns, now_ns;
+    int n;
+
+    if (until_ns == 0)
+        return wait_for_events(io, s, deadline_ns);
+    n = epoll_wait(s->epoll_fd, s->batch, BATCH, 0);
+    if (n != 0)
+        return n;
+    begun_ns = now_ns = clock_now_ns();
+    while (n == 0 && now_ns < until_ns) {
+        n = epoll_wait(s->epoll_fd, s->batch, BATCH, 0);
+        now_ns = clock_now_ns();
+    }
+    io->spin.spun_ns += now_ns - begun_ns;
+    return n != 0 ? n : wait_for_events(io, s, deadline_ns);
+}
+
 /* Begins a new round. Returns the number of events, 0 at the deadline or after a signal, or -errno. */
 static int ask_kernel(struct io *io, int64_t deadline_ns)
 {
     struct epoll_state *s = io->state;
-    int timeout_ms = 0, n;
+    int n;
 
-    if (list_empty(&s->later))
-        timeout_ms = deadline_ns == NEVER ? -1 : clock_timeout_ms(clock_now_ns(), deadline_ns);
-    n = epoll_wait(s->epoll_fd, s->batch, BATCH, timeout_ms);
+    if (!list_empty(&s->unwatched) && s->retry_ns < deadline_ns)
+        deadline_ns = s->retry_ns;
+    n = spin_for_events(io, s, list_empty(&s->later) ? deadline_ns : 0);
     if (n == -1 && errno != EINTR)
         return -errno;
     io->now_ns = clock_now_ns();
+    if (n > 0)
+        spin_event(&io->spin, io->now_ns);
     list_move_all(&s->now, &s->later);
+    if (io->now_ns >= s->retry_ns)
+        list_move_all(&s->now, &s->unwatched);
     for (int i = 0; i < n; i++)
         note(s, &s->batch[i]);
     return n > 0 ? n : 0;
@@ -291,6 +359,7 @@ static int epoll_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
 
 const struct io_engine engine_epoll = {
     .name = "epoll",
+    .spins = true,
     .init = epoll_init,
     .done = epoll_done,
     .start = epoll_start,

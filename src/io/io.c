@@ -5,44 +5,51 @@
 
 #include "../base/clock.h"
 #include "../base/err.h"
-#include "../net/addr.h"
 #include "../net/sock.h"
 #include "engine.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* By preference; "auto" takes the first that works. */
-static const struct io_engine *const engines[] = {&engine_epoll, &engine_classic};
-
-#define N_ENGINES (sizeof engines / sizeof *engines)
 
 const char *const *io_engines(void)
 {
-    static const char *names[N_ENGINES + 1];
+    static const char *names[ENGINES_MAX + 1];
 
-    for (size_t i = 0; i < N_ENGINES; i++)
-        names[i] = engines[i]->name;
+    for (size_t i = 0; i < ENGINES_MAX && io_engine_table[i]; i++)
+        names[i] = io_engine_table[i]->name;
     return names;
 }
 
-/* Tries one engine, or all in turn for "auto". */
+/* Is something short here, which may pass? Then another engine is no answer. */
+static bool is_shortage(int code)
+{
+    return code == ENOMEM || code == EMFILE || code == ENFILE;
+}
+
+/* Tries one engine, or for "auto" all in turn until one is not forbidden here. */
 static int choose(struct io *io, const char *name, struct err *err)
 {
     bool any = !name || strcmp(name, "auto") == 0;
     int r = -EINVAL;
 
     err_usage(err, "there is no engine '%s'", name ? name : "auto");
-    for (size_t i = 0; i < N_ENGINES; i++) {
-        if (!any && strcmp(name, engines[i]->name) != 0)
+    for (const struct io_engine *const *engine = io_engine_table; *engine; engine++) {
+        if (!any && strcmp(name, (*engine)->name) != 0)
             continue;
-        io->engine = engines[i];
-        r = engines[i]->init(io, err);
-        if (r == 0)
-            return 0;
+        if (io->spin.budget_ns > 0 && !(*engine)->spins) {
+            if (!any)
+                return err_usage(err, "the %s engine cannot spin (--spin): it only knows to block",
+                                 (*engine)->name);
+            continue;
+        }
+        io->engine = *engine;
+        r = io->engine->init(io, err);
+        if (r == 0 || (is_shortage(-r) && !(*engine)->optional))
+            break;
+        io->passed_over = *err;
     }
     return r;
 }
@@ -54,8 +61,10 @@ int io_create(struct io **ret, const struct io_config *config, struct err *err)
 
     if (!io)
         return err_set(err, ENOMEM, "cannot create an I/O engine");
-    pool_init(&io->pool, config->buf_size ? config->buf_size : IO_BUF_SIZE);
+    pool_init(&io->pool, config->buf_size ? config->buf_size : IO_BUF_SIZE, config->budget);
     io->now_ns = clock_now_ns();
+    io->fine = config->fine;
+    io->spin.budget_ns = config->spin_ns;
     r = choose(io, config->engine, err);
     if (r < 0) {
         free(io);
@@ -63,6 +72,16 @@ int io_create(struct io **ret, const struct io_config *config, struct err *err)
     }
     *ret = io;
     return 0;
+}
+
+void io_advise(const char *name, struct err *err)
+{
+    size_t n = strlen(err->text);
+
+    for (const struct io_engine *const *engine = io_engine_table; engine[0] && engine[1]; engine++)
+        if (name && strcmp(name, engine[0]->name) == 0 && engine[0]->optional)
+            snprintf(err->text + n, sizeof err->text - n, "; --engine %s serves as well",
+                     engine[1]->name);
 }
 
 void io_destroy(struct io *io)
@@ -79,14 +98,34 @@ const char *io_engine_name(const struct io *io)
     return io->engine->name;
 }
 
+const char *io_passed_over(const struct io *io)
+{
+    return io->passed_over.text;
+}
+
+bool io_engine_optional(const struct io *io)
+{
+    return io->engine->optional;
+}
+
 bool io_thread_per_client(const struct io *io)
 {
     return io->engine->thread_per_client;
 }
 
+uint64_t io_buffer_waits(const struct io *io)
+{
+    return io->buffer_waits;
+}
+
 int64_t io_now(const struct io *io)
 {
     return io->now_ns;
+}
+
+int64_t io_spun_ns(const struct io *io)
+{
+    return io->spin.spun_ns;
 }
 
 void io_sock_init(struct io_sock *sock, int fd)
@@ -120,19 +159,40 @@ void io_recv(struct io *io, struct io_sock *sock)
 }
 
 /* connect(2) is called here, because the address need not outlive the call; its outcome waits in
- * 'sent' for the engine: 0, EINPROGRESS or an error. */
+ * 'connecting' for the engine: 0, EINPROGRESS or an error. */
 void io_connect(struct io *io, struct io_sock *sock, const struct addr *to)
 {
-    sock->sent = connect(sock->fd, &to->sa, to->len) == -1 ? (uint32_t)errno : 0;
+    sock->connecting = -sock_connect(sock->fd, to);
     start_out(io, sock, IO_CONNECT);
+}
+
+static void start_send(struct io *io, struct io_sock *sock, struct io_buf *buf, bool relaxed)
+{
+    assert(sock->out == IO_IDLE && buf->len > 0);
+    buf->next = sock->sending;
+    sock->sending = buf;
+    sock->unsent = buf->len;
+    sock->relaxed = relaxed;
+    start_out(io, sock, IO_SEND);
 }
 
 void io_send(struct io *io, struct io_sock *sock, struct io_buf *buf)
 {
-    assert(!sock->sending && buf->len > 0);
-    sock->sending = buf;
-    sock->sent = 0;
-    start_out(io, sock, IO_SEND);
+    start_send(io, sock, buf, false);
+}
+
+void io_send_relaxed(struct io *io, struct io_sock *sock, struct io_buf *buf)
+{
+    start_send(io, sock, buf, true);
+}
+
+void io_hurry(struct io *io, struct io_sock *sock)
+{
+    if (sock->out != IO_SEND || !sock->relaxed)
+        return;
+    sock->relaxed = false;
+    if (io->engine->hurry)
+        io->engine->hurry(io, sock);
 }
 
 void io_cancel(struct io *io, struct io_sock *sock)
@@ -146,15 +206,14 @@ void io_shutdown(struct io *io, struct io_sock *sock)
     (void)io;
     assert(sock->out == IO_IDLE);
     /* ENOTCONN: the peer has reset the connection, and the next receive will say so */
-    (void)shutdown(sock->fd, SHUT_WR);
+    (void)sock_shutdown(sock->fd);
 }
 
 void io_close(struct io *io, struct io_sock *sock)
 {
     assert(sock->in == IO_IDLE && sock->out == IO_IDLE);
     io->engine->forget(io, sock);
-    /* not repeated on EINTR: the descriptor is gone then, and may be somebody else's (close(2)) */
-    (void)close(sock->fd);
+    sock_close(sock->fd);
     sock->fd = -1;
 }
 
@@ -169,7 +228,7 @@ void io_look(struct io *io, struct io_sock *sock)
 int io_peer(const struct io *io, const struct io_sock *sock, struct addr *ret)
 {
     (void)io;
-    return addr_of_peer(ret, sock->fd);
+    return sock_peer(ret, sock->fd);
 }
 
 struct io_buf *io_buf_get(struct io *io)
@@ -179,6 +238,8 @@ struct io_buf *io_buf_get(struct io *io)
 
 void io_buf_put(struct io *io, struct io_buf *buf)
 {
+    if (buf && io->engine->take_back && io->engine->take_back(io, buf))
+        return;
     pool_put(&io->pool, buf);
 }
 
@@ -190,6 +251,8 @@ void io_wake(struct io *io)
 /* The operation is over: its direction is idle, and a sent buffer is back. */
 static void settle(struct io *io, const struct io_event *ev)
 {
+    struct io_buf *buf;
+
     switch (ev->op) {
     case IO_ACCEPT:
     case IO_RECV:
@@ -197,8 +260,9 @@ static void settle(struct io *io, const struct io_event *ev)
         ev->sock->in = IO_IDLE;
         break;
     case IO_SEND:
-        pool_put(&io->pool, ev->sock->sending);
-        ev->sock->sending = NULL;
+        buf = ev->sock->sending;
+        ev->sock->sending = buf->next;
+        io_buf_put(io, buf);
         __attribute__((fallthrough));
     case IO_CONNECT:
         assert(ev->sock->out == ev->op);
@@ -214,7 +278,10 @@ int io_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
 {
     int r = io->engine->next(io, ev, deadline_ns);
 
-    if (r > 0)
-        settle(io, ev);
+    if (r <= 0)
+        return r;
+    settle(io, ev);
+    if (io->fine && (ev->op == IO_RECV || ev->op == IO_CONNECT))
+        io->now_ns = clock_now_ns();
     return r;
 }

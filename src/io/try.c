@@ -37,7 +37,7 @@ bool try_connect(struct io *io, struct io_sock *sock, struct io_event *ev)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof(int);
-    int code = (int)sock->sent;
+    int code = sock->connecting;
 
     (void)io;
     if (code == EINPROGRESS) {
@@ -85,12 +85,12 @@ bool try_send(struct io *io, struct io_sock *sock, struct io_event *ev, int flag
     ssize_t n;
 
     do {
-        n = send(sock->fd, buf->data + sock->sent, buf->len - sock->sent, MSG_NOSIGNAL | flags);
+        n = send(sock->fd, buf->data + buf->len - sock->unsent, sock->unsent, MSG_NOSIGNAL | flags);
         if (n > 0) {
-            sock->sent += (uint32_t)n;
+            sock->unsent -= (uint32_t)n;
             sock->moved_ns = io->now_ns;
         }
-    } while ((n > 0 && sock->sent < buf->len) || (n == -1 && errno == EINTR));
+    } while ((n > 0 && sock->unsent > 0) || (n == -1 && errno == EINTR));
     if (n == -1 && would_block(errno))
         return false;
     fill_event(ev, sock, IO_SEND, n == -1 ? -errno : (int)buf->len);

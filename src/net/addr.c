@@ -4,10 +4,30 @@
 #include "addr.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+/* What is asked for the names of interfaces; -1: if_indextoname(3) opens a socket each time. */
+static int zones_fd = -1;
+
+void addr_keep_zones(void)
+{
+    if (zones_fd == -1)
+        zones_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* can send to nobody */
+}
+
+/* The interface's name, or its number where it has none any more. */
+static void zone_text(char out[static IF_NAMESIZE], uint32_t zone)
+{
+    struct ifreq request = {.ifr_ifindex = (int)zone};
+
+    if (zones_fd != -1 && ioctl(zones_fd, SIOCGIFNAME, &request) == 0)
+        snprintf(out, IF_NAMESIZE, "%s", request.ifr_name);
+    else if (zones_fd != -1 || !if_indextoname(zone, out))
+        snprintf(out, IF_NAMESIZE, "%u", zone);
+}
 
 static const char *text_v6(char out[static ADDR_TEXT_MAX], const struct sockaddr_in6 *sa)
 {
@@ -22,8 +42,7 @@ static const char *text_v6(char out[static ADDR_TEXT_MAX], const struct sockaddr
     inet_ntop(AF_INET6, &sa->sin6_addr, host, sizeof host);
     if (sa->sin6_scope_id) {
         percent = "%";
-        if (!if_indextoname(sa->sin6_scope_id, zone))
-            snprintf(zone, sizeof zone, "%u", sa->sin6_scope_id);
+        zone_text(zone, sa->sin6_scope_id);
     }
     snprintf(out, ADDR_TEXT_MAX, "[%s%s%s]:%u", host, percent, zone, ntohs(sa->sin6_port));
     return out;
@@ -66,16 +85,4 @@ bool addr_needs_zone(const struct addr *addr)
 {
     return addr->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr) &&
            addr->in6.sin6_scope_id == 0;
-}
-
-int addr_of_socket(struct addr *ret, int fd)
-{
-    ret->len = sizeof ret->storage;
-    return getsockname(fd, &ret->sa, &ret->len) == -1 ? -errno : 0;
-}
-
-int addr_of_peer(struct addr *ret, int fd)
-{
-    ret->len = sizeof ret->storage;
-    return getpeername(fd, &ret->sa, &ret->len) == -1 ? -errno : 0;
 }

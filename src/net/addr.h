@@ -26,16 +26,15 @@ struct addr {
  * reports as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), is shown as the IPv4 address it is. Returns 'out'. */
 const char *addr_text(char out[static ADDR_TEXT_MAX], const struct addr *addr);
 
+/* Keeps open, until the process ends, what addr_text() needs to name a zone: for those who will be
+ * confined. Without it a zone is shown by its number then. */
+void addr_keep_zones(void);
+
 uint16_t addr_port(const struct addr *addr);
 void addr_set_port(struct addr *addr, uint16_t port);
 bool addr_equal(const struct addr *a, const struct addr *b);
 
 /* Not valid without a zone: fe80::/10 with no interface named. */
 bool addr_needs_zone(const struct addr *addr);
-
-/* Where the socket is bound, or whom it is connected to. Returns 0 or -errno; -ENOTCONN from
- * addr_of_peer() when the client reset the connection before it was accepted. */
-int addr_of_socket(struct addr *ret, int fd);
-int addr_of_peer(struct addr *ret, int fd);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/err.h"
+#include "sock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -31,16 +32,6 @@ static int finish(int fd, int64_t deadline_ns)
     return -code;
 }
 
-/* A port that nobody listens on may be the very one that the kernel picks for us: then the socket is
- * connected to itself (simultaneous open, RFC 9293, 3.5), and would be a perfect echo. */
-static bool reached_itself(int fd)
-{
-    struct addr here, there;
-
-    return addr_of_socket(&here, fd) == 0 && addr_of_peer(&there, fd) == 0 &&
-           addr_equal(&here, &there);
-}
-
 static int dial_one(int *ret_fd, const struct addr *addr, int64_t timeout_ns)
 {
     int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r = 0;
@@ -49,7 +40,7 @@ static int dial_one(int *ret_fd, const struct addr *addr, int64_t timeout_ns)
         return -errno;
     if (connect(fd, &addr->sa, addr->len) == -1)
         r = errno == EINPROGRESS ? finish(fd, clock_after(clock_now_ns(), timeout_ns)) : -errno;
-    if (r == 0 && reached_itself(fd))
+    if (r == 0 && sock_reached_itself(fd, addr))
         r = -ECONNREFUSED;
     if (r < 0) {
         close(fd);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,18 +153,52 @@ int endpoint_parse(struct endpoint *ret, enum endpoint_use use, char **operands,
     return r + 1;
 }
 
+int endpoint_parse_server(struct endpoint *ret, char **operands, int n, struct err *err)
+{
+    char quote[ERR_QUOTE_MAX];
+    int took;
+
+    if (n == 0)
+        return err_usage(err, "which server? HOST PORT is missing (try --help)");
+    took = endpoint_parse(ret, ENDPOINT_CONNECT, operands, n, err);
+    if (took < 0)
+        return took;
+    if (took < n)
+        return err_usage(err, "'%s' is one operand too many (try --help)",
+                         err_quote(quote, operands[took]));
+    return 0;
+}
+
+const char *endpoint_text(char out[static ENDPOINT_TEXT_MAX], const struct endpoint *endpoint)
+{
+    char quote[ERR_QUOTE_MAX];
+    const char *host = err_quote(quote, endpoint->host[0] ? endpoint->host : "localhost");
+
+    snprintf(out, ENDPOINT_TEXT_MAX, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, endpoint->port);
+    return out;
+}
+
+static const char *host_to_ask(const struct endpoint *e, int family)
+{
+    if (e->host[0])
+        return e->host;
+    if (e->use == ENDPOINT_CONNECT)
+        return "localhost";
+    return family == AF_INET ? "0.0.0.0" : "::";
+}
+
 /* getaddrinfo(3) knows no better word for a wrong zone than "Name or service not known". */
-static int resolve_error(const struct endpoint *e, int code, struct err *err)
+static int resolve_error(const char *host, int code, struct err *err)
 {
     char quote[ERR_QUOTE_MAX], zone_quote[ERR_QUOTE_MAX];
-    const char *zone = strchr(e->host, '%');
+    const char *zone = strchr(host, '%');
 
     if (zone && if_nametoindex(zone + 1) == 0)
         return err_usage(err, "there is no network interface '%s' for '%s'",
-                         err_quote(zone_quote, zone + 1), err_quote(quote, e->host));
+                         err_quote(zone_quote, zone + 1), err_quote(quote, host));
     if (code == EAI_SYSTEM)
-        return err_set(err, errno, "cannot resolve '%s'", err_quote(quote, e->host));
-    return err_usage(err, "cannot resolve '%s': %s", err_quote(quote, e->host), gai_strerror(code));
+        return err_set(err, errno, "cannot resolve '%s'", err_quote(quote, host));
+    return err_usage(err, "cannot resolve '%s': %s", err_quote(quote, host), gai_strerror(code));
 }
 
 /* Appends what can be used and is not there yet. */
@@ -183,34 +218,26 @@ static void add(struct addr *list, size_t *n, const struct addrinfo *info, uint1
     ++*n;
 }
 
-static const char *host_to_ask(const struct endpoint *e, int family)
-{
-    if (e->host[0])
-        return e->host;
-    if (e->use == ENDPOINT_CONNECT)
-        return "localhost";
-    return family == AF_INET ? "0.0.0.0" : "::";
-}
-
 int endpoint_resolve(struct addr **ret, size_t *ret_n, const struct endpoint *endpoint, int family,
                      struct err *err)
 {
     struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL, *info;
     char quote[ERR_QUOTE_MAX];
+    const char *host = host_to_ask(endpoint, family);
     struct addr *list;
     size_t n = 0;
     int r;
 
-    r = getaddrinfo(host_to_ask(endpoint, family), NULL, &hints, &found);
+    r = getaddrinfo(host, NULL, &hints, &found);
     if (r != 0)
-        return resolve_error(endpoint, r, err);
+        return resolve_error(host, r, err);
     for (info = found; info; info = info->ai_next)
         n++;
     list = calloc(n, sizeof *list);
     if (!list) {
         freeaddrinfo(found);
-        return err_set(err, ENOMEM, "cannot resolve '%s'", err_quote(quote, endpoint->host));
+        return err_set(err, ENOMEM, "cannot resolve '%s'", err_quote(quote, host));
     }
     n = 0;
     for (info = found; info; info = info->ai_next)
@@ -219,7 +246,7 @@ int endpoint_resolve(struct addr **ret, size_t *ret_n, const struct endpoint *en
     if (n == 0) { /* there was nothing else */
         free(list);
         return err_usage(err, "the link-local address '%s' needs a zone, such as fe80::1%%eth0",
-                         err_quote(quote, endpoint->host));
+                         err_quote(quote, host));
     }
     *ret = list;
     *ret_n = n;

@@ -16,11 +16,10 @@
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
 
+#include "../base/err.h"
 #include "addr.h"
 
 #include <stddef.h>
-
-struct err;
 
 /* A server may ask for port 0, and a bare port means every address. A client may not, and for it a
  * bare port means this machine; of exactly two operands the first is its host, whatever it looks
@@ -37,6 +36,15 @@ struct endpoint {
  * -EINVAL. */
 int endpoint_parse(struct endpoint *ret, enum endpoint_use use, char **operands, int n,
                    struct err *err);
+
+/* For a program that calls one server: reads the one endpoint that the operands are. Returns 0 or -EINVAL, also for none
+ * and for one operand too many. */
+int endpoint_parse_server(struct endpoint *ret, char **operands, int n, struct err *err);
+
+/* How messages call a server: as the user did, in one word ("localhost:7777", "[::1]:7777"), fit for a message.
+ * Returns 'out'. */
+#define ENDPOINT_TEXT_MAX (ERR_QUOTE_MAX + 16)
+const char *endpoint_text(char out[static ENDPOINT_TEXT_MAX], const struct endpoint *endpoint);
 
 /* The addresses an endpoint stands for, in the order getaddrinfo(3) recommends (RFC 6724), without
  * repetitions. 'family' is AF_UNSPEC, AF_INET or AF_INET6. A bare port to listen on gives one: [::],

@@ -5,6 +5,7 @@
 
 #include "../base/err.h"
 #include "sock.h"
+#include "tune.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -24,14 +25,6 @@ static int bind_error(const struct addr *addr, int code, struct err *err)
     return err_set(err, code, "cannot bind to '%s'", text);
 }
 
-static void set_inherited(int fd, const struct listener_config *config)
-{
-    /* comfort, not correctness: a kernel or sandbox that refuses one of these still serves */
-    (void)sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)sock_set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    (void)sock_set_buffers(fd, config->sndbuf, config->rcvbuf);
-}
-
 int listener_open(int *ret_fd, const struct addr *addr, const struct listener_config *config,
                   struct err *err)
 {
@@ -44,14 +37,13 @@ int listener_open(int *ret_fd, const struct addr *addr, const struct listener_co
         return err_set(err, errno, "cannot create a socket for '%s'", text);
     r = sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r == 0)
-        r = sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+        r = tune_listener(fd, config);
     if (r == 0 && addr->sa.sa_family == AF_INET6)
         r = sock_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, config->v6only);
     if (r < 0) {
         err_set(err, -r, "cannot set socket options for '%s'", text);
         goto fail;
     }
-    set_inherited(fd, config);
     if (bind(fd, &addr->sa, addr->len) == -1) {
         r = bind_error(addr, errno, err);
         goto fail;
@@ -89,4 +81,11 @@ int listener_waiting(int fd)
     int r = read_info(fd, &info);
 
     return r < 0 ? r : (int)info.tcpi_unacked;
+}
+
+bool listener_listens(int fd)
+{
+    struct tcp_info info;
+
+    return read_info(fd, &info) < 0 || info.tcpi_state == TCP_LISTEN;
 }

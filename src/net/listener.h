@@ -4,9 +4,6 @@
  * complete ones. The backlog of listen(2) is the limit of the second; it admits one more than its
  * value, and net.core.somaxconn caps it silently (listen(2), net/ipv4/inet_connection_sock.c).
  *
- * What is set on a listener its connections inherit, at no cost per connection: TCP_NODELAY, buffer
- * sizes, keepalive, and SO_OOBINLINE, without which an "urgent" byte would be missing from the echo.
- *
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
@@ -22,6 +19,7 @@ struct listener_config {
     int backlog;
     bool v6only;             /* an IPv6 socket serves IPv4 clients too, unless this is set */
     uint64_t sndbuf, rcvbuf; /* bytes; 0: the kernel's choice */
+    const char *congestion;  /* control of its connections; NULL: the kernel's choice */
 };
 
 /* Opens a non-blocking, close-on-exec listening socket on 'addr'. SO_REUSEADDR lets a restart bind at
@@ -36,5 +34,9 @@ int listener_backlog(int fd);
 
 /* Clients in the accept queue now: tcpi_unacked of the same. Returns their number, or -errno. */
 int listener_waiting(int fd);
+
+/* Does it listen still? Somebody with the privilege may have shut it down (ss -K), or whoever it is shared
+ * with; then it never will again. True when the kernel does not say. */
+bool listener_listens(int fd);
 
 #endif

@@ -11,7 +11,8 @@
  *
  * A close of ours takes two steps more, or it would destroy our own data: close(2) with unread input
  * sends a reset, and a reset discards what the client has not read yet (RFC 1122, 4.2.2.13; RFC 2525,
- * 2.17). ENDING lets the send under way finish. LINGERING has sent a FIN and discards input until the
+ * 2.17). ENDING lets the send under way finish; a connection that should end as idle and then moves a
+ * byte after all goes back to ECHOING. LINGERING has sent a FIN and discards input until the
  * client's FIN; it no longer holds one of the places that --concurrency counts.
  *
  * SPDX-License-Identifier: MIT */
@@ -29,21 +30,22 @@ enum conn_state { CONN_ECHOING, CONN_ENDING, CONN_LINGERING, CONN_CLOSING };
 /* Why we ended it; the client's own end is none of these. */
 enum conn_why { CONN_BY_CLIENT, CONN_IDLE, CONN_LIFETIME, CONN_DRAINED };
 
+/* There may be a million of them, and most are idle: so every byte is asked for its reason. The worker is not here,
+ * because whoever has a connection in hand is its worker. */
 struct conn {
     struct io_sock sock;
-    struct worker *worker;
-    struct list node;   /* in worker->conns, or on the way in its inbox */
-    struct timer timer; /* armed only while there is a deadline */
-    uint64_t client;    /* its ordinal */
-    uint64_t echoed;    /* bytes */
-    int64_t born_ns;
-    int64_t ended_ns; /* when ENDING or LINGERING began */
-    int64_t retry_ns; /* when to receive again, */
-    bool starved;     /* if there was no memory for it the last time */
-    uint32_t owed;    /* bytes received last, */
-    uint32_t cut;     /* and those of them that never went back */
-    enum conn_state state;
-    enum conn_why why;
+    union {
+        struct list node; /* on the way in its worker's inbox; */
+        struct timer
+            timer; /* from conn_start() on: in worker->timers, with or without a deadline */
+    };
+    uint64_t received;     /* bytes; what of them did not go back is sock.unsent */
+    uint64_t client : 48;  /* its ordinal: a million a second for nine years */
+    uint64_t ended : 16;   /* when ENDING or LINGERING began, see conn.c */
+    uint64_t born_ns : 59; /* of a clock that reaches so far in eighteen years */
+    enum conn_state state : 2;
+    enum conn_why why : 2;
+    bool starved : 1; /* there was no memory to receive: the timer is for that, too */
 };
 
 /* A connection for an accepted descriptor, which it owns once it is started; NULL when there is no
@@ -54,11 +56,11 @@ struct conn *conn_create(int fd, uint64_t client, int64_t now_ns);
 void conn_start(struct conn *c, struct worker *w);
 
 /* Arms its timer anew: the worker drains, which is a deadline more for each of its connections. */
-void conn_schedule(struct conn *c);
+void conn_schedule(struct conn *c, struct worker *w);
 
-/* The handlers of its events. Each may free 'c'. */
-void conn_received(struct conn *c, int result, struct io_buf *buf);
-void conn_sent(struct conn *c, int result);
-void conn_expired(struct conn *c);
+/* The handlers of its events, called by its worker. Each may free 'c'. */
+void conn_received(struct conn *c, struct worker *w, int result, struct io_buf *buf);
+void conn_sent(struct conn *c, struct worker *w, int result);
+void conn_expired(struct conn *c, struct worker *w);
 
 #endif

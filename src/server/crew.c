@@ -13,32 +13,41 @@ static void *thread_main(void *arg)
     struct worker *w = arg;
 
     worker_run(w);
-    if (w->helper) {
-        atomic_store(&w->over, true);
-        io_wake(w->server->workers[0]->io);
-    }
+    atomic_store(&w->over, true);
+    atomic_fetch_sub(&w->server->threads, 1);
+    io_wake(w->server->workers[0]->io);
     return NULL;
 }
 
-int crew_start(struct worker *w)
+int crew_thread(pthread_t *ret, void *(*run)(void *), void *arg)
 {
     sigset_t all, before;
     int r;
 
-    /* signals are for the thread of worker 0 */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&w->thread, NULL, thread_main, w);
+    r = pthread_create(ret, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    w->started = r == 0;
     return -r;
+}
+
+int crew_start(struct worker *w)
+{
+    int r;
+
+    atomic_fetch_add(&w->server->threads, 1);
+    r = crew_thread(&w->thread, thread_main, w);
+    if (r < 0)
+        atomic_fetch_sub(&w->server->threads, 1);
+    w->started = r == 0;
+    return r;
 }
 
 int crew_spawn(struct worker **ret, struct server *server)
 {
     struct worker *w;
     struct err err;
-    int r = worker_create(&w, server, &err);
+    int r = worker_create(&w, server, io_engine_name(server->workers[0]->io), &err);
 
     if (r < 0)
         return r;
@@ -61,6 +70,7 @@ void crew_add_tally(const struct worker *w)
     sum->cut += w->tally.cut;
     sum->cut_bytes += w->tally.cut_bytes;
     sum->resets += w->tally.resets;
+    sum->buffer_waits += io_buffer_waits(w->io);
 }
 
 void crew_join(struct worker *w)

@@ -9,10 +9,14 @@
 #ifndef SERVER_CREW_H
 #define SERVER_CREW_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 struct server;
 struct worker;
+
+/* Starts a thread that gets no signals: those are for the thread of worker 0. Returns 0 or -errno. */
+int crew_thread(pthread_t *ret, void *(*run)(void *), void *arg);
 
 /* Runs worker_run() on a thread of its own, which gets no signals. Returns 0 or -errno. */
 int crew_start(struct worker *w);

@@ -6,17 +6,18 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/log.h"
+#include "../net/sock.h"
 #include "conn.h"
 #include "crew.h"
 #include "listening.h"
 #include "server.h"
+#include "takeover.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PAUSE_NS (100 * NS_PER_MS)  /* how soon to try again when out of something */
 #define COMPLAIN_NS (10 * NS_PER_S) /* how often to say so */
@@ -24,15 +25,30 @@
 
 /* --- opening ------------------------------------------------------------------------------------ */
 
-static void listener_init(struct door_listener *l, struct doorkeeper *door, int fd)
+static int listener_init(struct door_listener *l, struct doorkeeper *door, int fd)
 {
-    struct addr addr = {.len = 0};
+    struct addr addr;
+    int r = sock_local(&addr, fd);
 
     io_sock_init(&l->sock, fd);
     l->door = door;
     l->held_fd = -1;
-    (void)addr_of_socket(&addr, fd);
-    addr_text(l->text, &addr);
+    if (r == 0)
+        addr_text(l->text, &addr);
+    return r;
+}
+
+/* From here on the door has the descriptors. */
+static int add_listeners(struct doorkeeper *door, const int *fds, size_t n, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int problem = listener_init(&door->listeners[door->n++], door, fds[i]);
+
+        r = r < 0 ? r : problem;
+    }
+    return r < 0 ? err_set(err, -r, "cannot tell where a listener is (getsockname)") : 0;
 }
 
 int door_open(struct doorkeeper *door, struct server *server, struct err *err)
@@ -48,8 +64,7 @@ int door_open(struct doorkeeper *door, struct server *server, struct err *err)
         return r;
     door->listeners = calloc(n, sizeof *door->listeners);
     if (door->listeners)
-        for (; door->n < n; door->n++)
-            listener_init(&door->listeners[door->n], door, fds[door->n]);
+        r = add_listeners(door, fds, n, err);
     else
         r = err_set(err, ENOMEM, "cannot open the listeners");
     listening_release(fds, door->listeners ? 0 : n);
@@ -61,7 +76,7 @@ void door_destroy(struct doorkeeper *door)
 {
     for (size_t i = 0; i < door->n; i++)
         if (door->listeners[i].sock.fd >= 0)
-            close(door->listeners[i].sock.fd);
+            sock_close(door->listeners[i].sock.fd);
     free(door->listeners);
     door->listeners = NULL;
     door->n = 0;
@@ -141,6 +156,14 @@ static void announce(struct doorkeeper *door, const struct conn *c)
     (void)roll_came(&door->server->roll, io_now(door->worker->io), c->client, r, &peer);
 }
 
+/* Does a successor serve it, and those who wait in its queue? */
+static bool is_handed_over(const struct door_listener *l)
+{
+    const struct server *server = l->door->server;
+
+    return atomic_load(&server->handed_over) && server->handed[l - l->door->listeners];
+}
+
 /* Gives the held client a number and a worker. Returns false when it has to be held on. */
 static bool door_admit(struct door_listener *l)
 {
@@ -148,7 +171,8 @@ static bool door_admit(struct door_listener *l)
     struct worker *w;
     struct conn *c;
 
-    if (!want_place(door->server) || door->paused_ns != NEVER)
+    /* handed over, it gets one beyond --concurrency: no newcomer comes any more, and its queue is gone */
+    if ((!is_handed_over(l) && !want_place(door->server)) || door->paused_ns != NEVER)
         return false;
     c = conn_create(l->held_fd, door->admitted + 1, io_now(door->worker->io));
     if (!c) {
@@ -179,16 +203,49 @@ static void turn_away(struct door_listener *l)
     l->door->left_waiting++;
 }
 
+/* Somebody shut it down under us. The others go on; without any there is nothing to serve, and whoever
+ * watches over us should know. */
+static void listener_lose(struct door_listener *l, int code)
+{
+    struct doorkeeper *door = l->door;
+    char words[128];
+
+    l->lost = true;
+    door->lost = !atomic_load(&door->server->draining);
+    for (size_t i = 0; i < door->n; i++)
+        door->lost = door->lost && (door->listeners[i].lost || door->listeners[i].sock.fd < 0);
+    log_event(LOG_ERROR, "listener-lost", LOG_FIELDS({"address", l->text, 0}),
+              "%s was shut down from outside: %s", l->text, strerror_r(code, words, sizeof words));
+    if (door->lost)
+        server_stop(door->server);
+}
+
 /* Who still waits is reset by the kernel, and counted. */
 static void listener_close(struct door_listener *l)
 {
-    int waiting = listener_waiting(l->sock.fd);
+    int waiting = is_handed_over(l) ? 0 : listener_waiting(l->sock.fd);
 
     if (l->held_fd >= 0)
         turn_away(l);
     if (waiting > 0)
         l->door->left_waiting += (unsigned)waiting;
     io_close(l->door->worker->io, &l->sock);
+}
+
+/* Logged when it is true: the address is free now. */
+static void listener_end(struct door_listener *l)
+{
+    const struct server *server = l->door->server;
+    bool offered = takeover_stop(server->config.takeover); /* nobody is handed what we close */
+
+    if (offered && l->lost && !atomic_load(&server->draining))
+        log_event(LOG_WARNING, "takeover-withdrawn", LOG_FIELDS({"address", l->text, 0}),
+                  "%s is lost: no other process can take over any more", l->text);
+    listener_close(l);
+    if (is_handed_over(l) || l->lost)
+        return;
+    log_event(LOG_NOTICE, "closed", LOG_FIELDS({"address", l->text, 0}),
+              "no longer listening on %s", l->text);
 }
 
 /* Will nobody be taken from this listener any more? */
@@ -198,10 +255,12 @@ static bool listener_finished(const struct door_listener *l)
 
     if (want_all_served(server))
         return true;
-    if (!atomic_load(&server->draining))
+    if (l->lost && !l->door->lost)
+        return l->held_fd < 0;
+    if (!atomic_load(&server->draining)) /* the last one stays until everybody knows of the drain */
         return false;
     return io_now(l->door->worker->io) >= server->drain_end_ns ||
-           (l->held_fd < 0 && (l->empty || !admits_more(l->door)));
+           (l->held_fd < 0 && (l->empty || l->lost || !admits_more(l->door) || is_handed_over(l)));
 }
 
 /* Whatever this listener can do next: place who is held, accept the next, or close. */
@@ -222,10 +281,10 @@ static void listener_go_on(struct door_listener *l)
     if (l->held_fd >= 0)
         (void)door_admit(l);
     if (listener_finished(l)) {
-        listener_close(l);
+        listener_end(l);
         return;
     }
-    if (l->held_fd >= 0 || !admits_more(door) || door->paused_ns != NEVER ||
+    if (l->lost || l->held_fd >= 0 || !admits_more(door) || door->paused_ns != NEVER ||
         !want_place(door->server))
         return;
     io_accept(door->worker->io, &l->sock);
@@ -309,6 +368,8 @@ void door_accepted(struct door_listener *l, int result)
         door->failed_in_a_row = 0;
     } else if (result == -ECANCELED) {
         l->empty = true;
+    } else if (!concerns_client_only(-result) && !listener_listens(l->sock.fd)) {
+        listener_lose(l, -result);
     } else if (!concerns_client_only(-result) || ++door->failed_in_a_row >= FAILURES_MAX) {
         door_pause(door, -result);
     }

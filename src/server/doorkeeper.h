@@ -6,7 +6,8 @@
  * given back, or after a pause. It never spins. A client that was accepted and cannot be placed yet is
  * held, unless --clients is reached.
  *
- * Draining, it accepts until the queues are empty, then closes the listeners.
+ * Draining, it accepts until the queues are empty, then closes the listeners. Where a successor serves a
+ * listener (takeover.h) its queue lives on there, and it is closed at once.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef SERVER_DOORKEEPER_H
@@ -27,6 +28,7 @@ struct door_listener {
     struct doorkeeper *door;
     int held_fd; /* accepted, not placed yet; -1: none */
     bool empty;  /* draining: nobody waits here any more */
+    bool lost;   /* it listens no more, and we did not end it */
     char text[ADDR_TEXT_MAX];
 };
 
@@ -42,6 +44,7 @@ struct doorkeeper {
     int64_t complained_ns;    /* when that was logged last */
     unsigned failed_in_a_row; /* accepts, by the client's fault */
     uint64_t left_waiting;    /* clients that waited, or were held, when the door closed */
+    bool lost;                /* no listener was left, though nobody had asked us to end */
 };
 
 /* Opens a listener for every address of every endpoint. Returns 0 or -errno, nothing left open. */

@@ -14,12 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
-int worker_create(struct worker **ret, struct server *server, struct err *err)
+int worker_create(struct worker **ret, struct server *server, const char *engine, struct err *err)
 {
-    /* all on the engine of the first, however that was chosen: a descriptor knows one engine (io.h) */
-    const char *engine =
-        server->n_workers ? io_engine_name(server->workers[0]->io) : server->config.engine;
-    struct io_config config = {.engine = engine, .buf_size = server->config.buf_size};
+    struct io_config config = {
+        .engine = engine,
+        .buf_size = server->config.buf_size,
+        .budget = &server->budget,
+        .spin_ns = server->config.spin_ns,
+    };
     struct worker *w = calloc(1, sizeof *w);
     int r;
 
@@ -31,7 +33,6 @@ int worker_create(struct worker **ret, struct server *server, struct err *err)
         return r;
     }
     w->server = server;
-    list_init(&w->conns);
     list_init(&w->inbox);
     list_init(&w->node);
     pthread_mutex_init(&w->inbox_lock, NULL);
@@ -96,17 +97,27 @@ static void worker_start_inbox(struct worker *w)
     }
 }
 
-/* The server drains: tell every connection, once. */
+static bool is_of_door(const struct worker *w, const struct timer *t)
+{
+    return w->door && t == &w->door->timer;
+}
+
+/* The server drains, or does so in a hurry: tell every connection, once. */
 static void worker_drain(struct worker *w)
 {
-    struct list *node, *next;
+    bool draining = atomic_load(&w->server->draining), hurried = atomic_load(&w->server->hurried);
+    struct timer *t, *next;
 
-    if (w->draining || !atomic_load(&w->server->draining))
+    if (w->draining == draining && w->hurried == hurried)
         return;
-    w->draining = true;
-    for (node = w->conns.next; node != &w->conns; node = next) {
-        next = node->next;
-        conn_schedule(container_of(node, struct conn, node));
+    w->draining = draining;
+    w->hurried = hurried;
+    for (t = timers_take_all(&w->timers); t; t = next) {
+        next = t->next;
+        if (is_of_door(w, t))
+            timer_set(&w->timers, t, t->deadline_ns);
+        else
+            conn_schedule(container_of(t, struct conn, timer), w);
     }
 }
 
@@ -130,10 +141,10 @@ static void worker_event(struct worker *w, const struct io_event *ev)
         door_accepted(container_of(ev->sock, struct door_listener, sock), ev->result);
         break;
     case IO_RECV:
-        conn_received(container_of(ev->sock, struct conn, sock), ev->result, ev->buf);
+        conn_received(container_of(ev->sock, struct conn, sock), w, ev->result, ev->buf);
         break;
     case IO_SEND:
-        conn_sent(container_of(ev->sock, struct conn, sock), ev->result);
+        conn_sent(container_of(ev->sock, struct conn, sock), w, ev->result);
         break;
     case IO_WAKE:
         worker_woken(w);
@@ -150,17 +161,17 @@ static void worker_expire(struct worker *w)
     struct timer *t;
 
     while ((t = timers_due(&w->timers, io_now(w->io)))) {
-        if (w->door && t == &w->door->timer)
+        if (is_of_door(w, t))
             door_expired(w->door);
         else
-            conn_expired(container_of(t, struct conn, timer));
+            conn_expired(container_of(t, struct conn, timer), w);
     }
 }
 
-/* Nobody is served here, and nobody will be. */
+/* Nobody is served here, and nobody will be. Worker 0 is the last, because it hears the signals. */
 static bool worker_done(struct worker *w)
 {
-    if (!list_empty(&w->conns) || w->expecting)
+    if (w->n_conns > 0 || w->expecting || (w->door && atomic_load(&w->server->threads) > 0))
         return false;
     return w->helper || (atomic_load(&w->server->door_closed) && inbox_empty(w));
 }

@@ -18,13 +18,14 @@ struct worker {
     struct server *server;
     struct io *io;
     struct doorkeeper *door; /* worker 0's; NULL elsewhere */
-    struct timers timers;    /* of connections that have a deadline, and of the door */
-    struct list conns;
-    bool draining;    /* has told its connections */
+    struct timers timers;    /* of all its connections, and of the door */
+    uint64_t n_conns;
+    bool draining;    /* has told its connections, */
+    bool hurried;     /* and this */
     bool started;     /* 'thread' is to be joined */
     bool helper;      /* serves one client and ends, */
     bool expecting;   /* and that one has not come yet */
-    atomic_bool over; /* a helper's thread is about to end */
+    atomic_bool over; /* its thread is about to end */
     struct tally tally;
     pthread_t thread;
     pthread_mutex_t inbox_lock;
@@ -32,7 +33,8 @@ struct worker {
     struct list node;  /* of a helper, in server->helpers */
 };
 
-int worker_create(struct worker **ret, struct server *server, struct err *err);
+/* 'engine' is a name that io_create() takes. */
+int worker_create(struct worker **ret, struct server *server, const char *engine, struct err *err);
 void worker_destroy(struct worker *w);
 
 /* Serves until nobody is left and nobody will come. When the engine breaks, which no kernel does that

@@ -4,7 +4,7 @@ import os
 import pathlib
 import subprocess
 
-from conftest import PATIENCE, SANITIZER
+from conftest import PATIENCE, PREFIX, SANITIZER
 
 BUILD = pathlib.Path(os.environ.get("MEARI_BUILD",
                                     pathlib.Path(__file__).resolve().parents[2] / "build"))
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def start_client(*args, env=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE, prefix=(), **how):
-    return subprocess.Popen([*prefix, CLIENT, *map(str, args)], env=client_env(**(env or {})), stdin=stdin,
+    return subprocess.Popen([*prefix, *PREFIX, CLIENT, *map(str, args)], env=client_env(**(env or {})), stdin=stdin,
                             stdout=stdout, stderr=subprocess.PIPE, **how)
 
 
@@ -62,7 +62,7 @@ def run_client(*args, stdin=b"", **how):
 
 def run_shell(script, *args, env=None):
     """For redirections: the script finds the client and its arguments in "$@"."""
-    proc = subprocess.Popen(["sh", "-c", script, "sh", CLIENT, *map(str, args)],
+    proc = subprocess.Popen(["sh", "-c", script, "sh", *PREFIX, CLIENT, *map(str, args)],
                             env=client_env(**(env or {})), stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     return finish(proc, b"")

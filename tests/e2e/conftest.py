@@ -5,78 +5,37 @@ real one comes from the "listening on" line. Nothing sleeps blindly: `eventually
 When the test is over, every server it started is held to the rules of the house (Server.check_and_stop).
 """
 
+import contextlib
+import functools
 import os
 import pathlib
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 
-ENGINES = ["epoll", "classic"]
-PATIENCE = 20  # seconds until a condition that does not come true is a failure; never waited for in full
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+
+import procfs
+from deprived import WITHOUT_PROC
+from evil_server import FakeServer, honest
+from network import NS_SH, SKIP, Link, Namespace, Unavailable, leave_for_a_private_one
+from sockets import PATIENCE, eventually, fill, receive_all, receive_exactly, reset
+
+ENGINES = ["epoll", "classic", "io_uring"]
 SANITIZER = re.compile(r"Sanitizer|runtime error:|Assertion")
+PREFIX = os.environ.get("MEARI_PREFIX", "").split()  # of every program: valgrind with its options
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "extra: wants other programs; left out of the core tests")
-
-
-def eventually(condition, what="the condition", patience=PATIENCE):
-    """Waits until condition() is true, and returns its value."""
-    end = time.monotonic() + patience
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"{what} did not come true within {patience} s"
-        time.sleep(0.005)
-
-
-def receive_exactly(sock, count):
-    """Reads `count` bytes, or fewer when the stream ends before."""
-    chunks = []
-    while count > 0:
-        chunk = sock.recv(min(count, 1 << 20))
-        if not chunk:
-            break
-        chunks.append(chunk)
-        count -= len(chunk)
-    return b"".join(chunks)
-
-
-def receive_all(sock):
-    """Reads until the peer's end."""
-    return receive_exactly(sock, 1 << 62)
-
-
-def reset(sock):
-    """Closes with a reset instead of a FIN."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    sock.close()
-
-
-def fill(socks):
-    """Writes to each until none takes any more and nothing moves. Returns the bytes per socket."""
-    total = dict.fromkeys(socks, 0)
-    quiet = 0
-    for sock in socks:
-        sock.setblocking(False)
-    while quiet < 20:
-        moved = False
-        for sock in socks:
-            try:
-                total[sock] += sock.send(b"n" * 65536)
-                moved = True
-            except BlockingIOError:
-                pass
-        quiet = 0 if moved else quiet + 1
-        time.sleep(0 if moved else 0.01)
-    for sock in socks:
-        sock.setblocking(True)
-    return total
+    config.addinivalue_line("markers", "once: heavy, or not for sanitizers; with the release build only")
+    if hasattr(config, "workerinput"):  # one of several that run at once: none takes a port from another
+        leave_for_a_private_one()
 
 
 def tcp_states(port):
@@ -91,20 +50,33 @@ def fin_sent(port):
     return any(state in ("04", "05") for state in tcp_states(port))
 
 
+@functools.cache
+def sanitizer_in(build):
+    """b"asan" or b"tsan" where the programs have one, or None."""
+    match = re.search(rb"__([at]san)_init", (build / "meari-server").read_bytes())
+    return match and match[1]
+
+
 class Server:
-    def __init__(self, build, folder, args, prefix=(), env=None, pass_fds=(), preexec=None):
+    def __init__(self, build, folder, args, prefix=(), env=None, pass_fds=(), preexec=None,
+                 namespace=None, program=None):
+        self.namespace = namespace
         self.log_path = folder / f"server-{len(list(folder.glob('server-*')))}.log"
         env = {**os.environ, **(env or {})}
         if "strace" in prefix:  # the leak check is a tracer itself, and there can be only one
             env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-        with open(self.log_path, "wb") as log:
+        with open(self.log_path, "wb") as log, self.inside():
             self.proc = subprocess.Popen(
-                [*prefix, str(build / "meari-server"), *map(str, args)],
+                [*prefix, *PREFIX, str(program or build / "meari-server"), *map(str, args)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=env, pass_fds=pass_fds, preexec_fn=preexec)
         self.stopped = False
         self.serves_fresh_clients = True
         self.port = None
+
+    def inside(self):
+        """While this lasts we are in the server's network, where that is a private one."""
+        return self.namespace.entered() if self.namespace else contextlib.nullcontext()
 
     @property
     def log(self):
@@ -112,10 +84,11 @@ class Server:
 
     @property
     def pid(self):
-        """The server's own, also behind a prefix such as strace, which runs it as its child."""
+        """The server's own, also behind a prefix such as strace, which runs it as its child. (valgrind
+        does not: it becomes the program, under its own name.)"""
         children = pathlib.Path(f"/proc/{self.proc.pid}/task/{self.proc.pid}/children").read_text()
         exe = os.readlink(f"/proc/{self.proc.pid}/exe")
-        return self.proc.pid if "meari-server" in exe else int(children.split()[0])
+        return self.proc.pid if re.search("meari-server|valgrind", exe) else int(children.split()[0])
 
     def wait_log(self, pattern, count=1):
         """Waits until the log holds `count` matches, and returns the last of them."""
@@ -133,19 +106,16 @@ class Server:
         return self
 
     def fds(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return procfs.fds(self.pid)
 
     def threads(self):
-        return len(os.listdir(f"/proc/{self.pid}/task"))
+        return procfs.threads(self.pid)
 
     def switches(self):
-        """How often its threads gave up or lost a CPU: constant in a server with nothing to do."""
-        total = 0
-        for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
-            for line in (task / "status").read_text().splitlines():
-                if "ctxt_switches" in line:
-                    total += int(line.split()[1])
-        return total
+        return procfs.switches(self.pid)
+
+    def cpu_ticks(self):
+        return procfs.cpu_ticks(self.pid)
 
     def is_quiet(self):
         before = self.switches()
@@ -153,15 +123,16 @@ class Server:
         return self.switches() == before
 
     def memory(self):
-        """Resident bytes that are the server's own: what it wrote, not what it mapped."""
-        text = pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return 1024 * int(re.search(r"^Anonymous:\s+(\d+)", text, re.M).group(1))
+        return procfs.memory(self.pid)
 
-    def connect(self, host="127.0.0.1", timeout=PATIENCE, rcvbuf=None):
+    def connect(self, host="127.0.0.1", timeout=PATIENCE, rcvbuf=None, options=()):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family)
+        with self.inside():
+            sock = socket.socket(family)
         if rcvbuf:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        for option in options:
+            sock.setsockopt(*option)
         sock.settimeout(timeout)
         sock.connect((host, self.port))
         return sock
@@ -202,8 +173,68 @@ def build():
     return pathlib.Path(os.environ.get("MEARI_BUILD", root / "build"))
 
 
+def in_private_network(*sysctls):
+    """The beginning of a command line: what follows runs in a network of its own."""
+    probe = subprocess.run([*NS_SH, "true"], stderr=subprocess.PIPE, text=True)
+    if probe.returncode == SKIP:
+        pytest.skip(probe.stderr.strip())
+    return [*NS_SH, *sysctls]
+
+
 @pytest.fixture
-def launch(build, tmp_path):
+def without_proc():
+    """The beginning of a command line: what follows finds /proc empty."""
+    probe = subprocess.run([*WITHOUT_PROC, "true"], stderr=subprocess.PIPE, text=True)
+    if probe.returncode != 0:
+        pytest.skip(f"/proc cannot be hidden here: {probe.stderr.strip()}")
+    return WITHOUT_PROC
+
+
+@pytest.fixture
+def deaf_port():
+    """A port that is taken, and refuses connections."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+@pytest.fixture
+def two_addresses(tmp_path):
+    """A prefix under which the name `twofold` is 127.0.0.1 and then 127.0.0.2."""
+    if subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no mounts of our own here: in a chroot, / is not a mount point")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 twofold\n127.0.0.2 twofold\n")
+    return ["unshare", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"]
+
+
+@pytest.fixture
+def network():
+    """Makes networks that we can step into: network("net.core.somaxconn=16"). They end with the test."""
+    with contextlib.ExitStack() as networks:
+        def make(*sysctls):
+            try:
+                return networks.enter_context(Namespace(*sysctls))
+            except Unavailable as e:
+                pytest.skip(str(e))
+        yield make
+
+
+@pytest.fixture
+def link(network):
+    """Makes a bad link between two networks, ours and the server's: ours, theirs, it = link(loss=2)."""
+    with contextlib.ExitStack() as links:
+        def make(**faults):
+            ours, theirs = network(), network()
+            try:
+                return ours, theirs, links.enter_context(Link(ours, theirs, **faults))
+            except Unavailable as e:
+                pytest.skip(str(e))
+        yield make
+
+
+@pytest.fixture
+def launch(build, tmp_path, network):  # the network outlives the servers
     """Starts meari-server with exactly these arguments; nothing is waited for."""
     servers = []
 
@@ -246,3 +277,10 @@ def echo(server, engine):
     def start(*args, **how):
         return server("--engine", engine, *args, **how)
     return start
+
+
+@pytest.fixture
+def honest_port():
+    """Of an echo that is quicker than a real one, for what does not depend on the server."""
+    with FakeServer(honest) as fake:
+        yield fake.port

@@ -47,8 +47,7 @@ class Terminal:
     def __exit__(self, kind, *_):
         try:
             if self.proc.poll() is None:
-                self.proc.kill()
-                self.proc.wait()
+                self._put_an_end()
                 return
             if self.gone:
                 return
@@ -60,6 +59,16 @@ class Terminal:
             if not self.gone:
                 os.close(self.master)
             os.close(self.slave)
+
+    def _put_an_end(self):
+        """First as a shell would, so that a build that counts coverage writes what it counted."""
+        self.proc.terminate()
+        self.proc.send_signal(signal.SIGCONT)
+        try:
+            self.proc.wait(2)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
 
     def hang_up(self):
         """The window is closed, or the line to it cut."""

@@ -12,8 +12,8 @@ import pytest
 
 from clientrunner import SAID, finish, results, run_client, run_shell, start_client
 from conftest import PATIENCE, eventually
-from fakeserver import (FakeServer, close_after, dribbling, flip, flooding, greeting, honest, honest_port,
-                        line_by_line, reset_after, silent, with_surplus)
+from evil_server import (FakeServer, close_after, dribbling, flip, flooding, greeting, honest,
+                         line_by_line, reset_after, silent, with_surplus)
 
 EVERY_BYTE = bytes(b for b in range(256) if b != 10)
 
@@ -27,6 +27,7 @@ def test_each_line_comes_back_as_a_result_and_nothing_else_is_printed(echo):
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
+# rows: L04 L11 P03
 @pytest.mark.parametrize("lines", [
     [], [b"x"], [b"\n"], [b"\n"] * 3, [b"a\n", b"no newline"], [b"\0\n"], [b"a\0b\0\n", b"\0"],
     [b"\r\n"], [EVERY_BYTE + b"\n"], [EVERY_BYTE], [b"q q\n", b" q\n", b"qq\n", b"Q\r\n"],
@@ -38,15 +39,17 @@ def test_any_bytes(honest_port, lines):
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
+# rows: L11
 @pytest.mark.parametrize("size", [1, 2, 4095, 4096, 4097, 65535, 65536, 65537, 131072, 1 << 20, 3_000_001])
 @pytest.mark.parametrize("end", [b"\n", b""], ids=["newline", "no-newline"])
 def test_any_length(server, size, end):
-    line = os.urandom(size).replace(b"\n", b"\r") + end
+    line = os.urandom(size).translate(bytes.maketrans(b"\nqQ", b"\rpP")) + end  # a lone q would end it
     outcome = run_client(server().port, stdin=b"first\n" + line)
     assert outcome.stdout == results(b"first\n", line)
     assert outcome.code == 0
 
 
+# rows: P12
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 def test_64_mib_without_a_newline(echo, mode, tmp_path):
     """The server pushes back long before all is sent: sending and receiving must go on side by side."""
@@ -113,6 +116,7 @@ def test_verbose_tells_address_and_time_on_standard_error(server):
 # --- wrong, missing, unasked bytes ----------------------------------------------------------------
 
 
+# rows: L07
 @pytest.mark.parametrize("position, line, message", [
     (1, b"hello world\n", "mismatch at byte 1 of 12: sent 0x68, got 0x69"),
     (5, b"hello world\n", "mismatch at byte 5 of 12: sent 0x6f, got 0x6e"),
@@ -131,6 +135,7 @@ def test_what_came_is_shown_though_it_is_wrong():
     assert outcome.failed(1, "mismatch at byte 1 of 6: sent 0x68, got 0x48")
 
 
+# rows: L06
 @pytest.mark.parametrize("count", [0, 1, 3, 11])
 def test_a_server_that_closes_too_early(count):
     with FakeServer(close_after(count)) as fake:
@@ -147,6 +152,7 @@ def test_a_server_that_resets():
     assert outcome.code == 1
 
 
+# rows: L08
 @pytest.mark.parametrize("surplus, words", [(b"!", "1 unexpected byte"), (b"more", "4 unexpected bytes")])
 @pytest.mark.parametrize("end", [b"", b"q\n"], ids=["end-of-input", "q"])
 def test_bytes_after_the_last_echo(surplus, words, end):
@@ -164,6 +170,7 @@ def test_bytes_after_our_end():
         assert run_client(fake.port, stdin=b"").failed(1, "10 unexpected bytes")
 
 
+# rows: L08
 def test_bytes_before_anything_was_sent():
     with FakeServer(greeting(b"220\n")) as fake:
         proc = start_client(fake.port)
@@ -180,11 +187,23 @@ def test_bytes_between_two_lines():
         assert finish(proc).failed(1, "2 unexpected bytes")
 
 
+# rows: L08
 def test_a_server_that_never_stops_talking():
     with FakeServer(flooding(b"x")) as fake:
         proc = start_client(fake.port)
         proc.wait(PATIENCE)
         outcome = finish(proc)
+    assert outcome.code == 1
+    assert re.fullmatch(r"meari-client: \d+ unexpected bytes\n", outcome.stderr)
+
+
+# rows: L08
+def test_a_server_that_never_stops_talking_after_our_end():
+    def handler(conn):
+        conn.wait_for_end()
+        flooding(b"x")(conn)
+    with FakeServer(handler) as fake:
+        outcome = run_client(fake.port, stdin=b"")
     assert outcome.code == 1
     assert re.fullmatch(r"meari-client: \d+ unexpected bytes\n", outcome.stderr)
 
@@ -264,6 +283,7 @@ def test_the_server_ends_orderly(server):
 # --- time -----------------------------------------------------------------------------------------
 
 
+# rows: L09
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 def test_a_server_that_never_answers(mode):
     with FakeServer(silent) as fake:
@@ -275,6 +295,7 @@ def test_a_server_that_never_answers(mode):
     assert outcome.failed(1, "no progress for 200.0 ms after 0 of 6 bytes")
 
 
+# rows: P13
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 def test_a_server_that_stops_amid_a_transfer(server, mode, tmp_path):
     srv = server()
@@ -329,6 +350,7 @@ def test_a_slow_reader_of_ours_is_not_the_servers_fault(server, mode):
 # --- the ends of the pipe -------------------------------------------------------------------------
 
 
+# rows: G09
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 @pytest.mark.parametrize("redirect, why", [
     (">/dev/full", "cannot write to standard output: No space left on device"),
@@ -339,6 +361,7 @@ def test_results_that_cannot_be_written(server, mode, redirect, why):
     assert outcome.failed(1, why)
 
 
+# rows: L13
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 @pytest.mark.parametrize("redirect, why", [
     ("<&-", "cannot read standard input: Bad file descriptor"),
@@ -348,12 +371,14 @@ def test_input_that_cannot_be_read(server, mode, redirect, why):
     assert run_shell(f'"$@" {redirect}', *mode, server().port).failed(1, why)
 
 
+# rows: L13
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 def test_no_input_at_all(server, mode):
     outcome = run_client(*mode, server().port, stdin=subprocess.DEVNULL)
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, b"", "")
 
 
+# rows: G09
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 def test_head_ends_the_client_quietly(server, mode):
     srv = server()
@@ -368,7 +393,8 @@ def test_head_ends_the_client_quietly(server, mode):
     assert outcome.stderr in ("", "meari-client: cannot write to standard output: Broken pipe\n")
 
 
-@pytest.mark.parametrize("close", ["<&- >&- 2>&-", ">&- 2>&-", "2>&-", "<&-", ">&-"])
+# rows: C13
+@pytest.mark.parametrize("close", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_descriptors_never_become_the_socket(close):
     """Neither an error message nor a result may end up at the server."""
     with FakeServer(with_surplus(b"unasked")) as fake:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import re
 import select
 import struct
@@ -10,16 +11,19 @@ import threading
 
 import pytest
 
-from clientrunner import finish, run_client, start_client
+from clientrunner import finish, results, run_client, start_client
 from conftest import PATIENCE, eventually
-from fakeserver import FakeServer, close_after, dribbling, flip, greeting, honest, with_surplus
+from evil_server import FakeServer, close_after, dribbling, flip, greeting, honest, with_surplus
+from streams import Stream
 
 
-def feed(proc, data):
+def feed(proc, *pieces):
     """Writes all input and closes it, in the background."""
     def write(stdin):
         try:
-            stdin.write(data)
+            for piece in pieces:
+                stdin.write(piece)
+                stdin.flush()
             stdin.close()
         except OSError:
             pass  # it left
@@ -33,6 +37,7 @@ def waiting_in(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
+# rows: L04 P03 P04
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65536, 65537, 1_000_001])
 def test_exact_bytes(echo, size):
     data = os.urandom(size)
@@ -59,6 +64,7 @@ def test_bytes_come_back_before_the_input_ends(server):
     assert finish(proc).code == 0
 
 
+# rows: P04
 def test_the_rest_is_waited_for_after_our_end():
     def handler(conn):
         conn.wait_for_end()
@@ -105,6 +111,7 @@ def test_an_echo_in_single_bytes():
     assert (outcome.code, outcome.stdout) == (0, "메아리".encode())
 
 
+# rows: P05
 def test_a_reader_who_waits_until_all_is_written(server):
     """The four ends get ready in any order. The kernel holds some; the rest has to wait, not hang."""
     proc = start_client("--raw", server().port)
@@ -173,3 +180,63 @@ def test_verbose_goes_to_standard_error(server):
     outcome = run_client("--raw", "-v", server().port, stdin=b"x")
     assert (outcome.code, outcome.stdout) == (0, b"x")
     assert re.fullmatch(r"connected to \S+\n", outcome.stderr)
+
+
+# --- both modes, in pieces and cut off ----------------------------------------------------------
+
+
+both_modes = pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
+
+
+def shown(mode, data):
+    """What standard output holds when these bytes came back."""
+    return data if mode else results(*data.splitlines(keepends=True))
+
+
+def cut_up(data, rng, largest=70_000):
+    """Pieces of log-uniform length."""
+    at = 0
+    while at < len(data):
+        n = max(1, int(largest ** rng.random()))
+        yield data[at:at + n]
+        at += n
+
+
+# rows: P01
+@both_modes
+def test_input_in_random_pieces(echo, mode):
+    """However it is cut up on its way in; with whatever line ends fall where."""
+    data = Stream(1, "pieces").read(300_000).replace(b"\r", b"\n").replace(b"\nq\n", b"\n\n\n")
+    proc = start_client(*mode, echo().port)
+    feed(proc, *cut_up(data, random.Random(1)))
+    outcome = finish(proc)
+    assert (outcome.code, outcome.stderr, outcome.stdout == shown(mode, data)) == (0, "", True)
+
+
+# rows: P02
+@both_modes
+def test_one_byte_at_a_time_both_ways(mode):
+    data = Stream(2, "bytes").read(3000).replace(b"\r", b"\n")
+    with FakeServer(dribbling) as fake:
+        proc = start_client(*mode, fake.port)
+        feed(proc, *(data[i:i + 1] for i in range(len(data))))
+        outcome = finish(proc)
+    assert (outcome.code, outcome.stderr, outcome.stdout == shown(mode, data)) == (0, "", True)
+
+
+# rows: P06
+@both_modes
+def test_a_server_that_ends_it_while_we_send(echo, mode):
+    """Every byte that it sent back is shown, and that something is missing is said."""
+    block = b"".join(b"%08d\n" % i for i in range(100_000))
+    srv = echo("--max-lifetime", "100ms")
+    proc = start_client(*mode, srv.port)
+    feeding = feed(proc, *[block] * 1000)
+    outcome = finish(proc)
+    echoed = int(srv.wait_log(r"client 1 left after .*, (\d+) bytes echoed, lifetime over$")[1])
+    feeding.join()
+    assert 0 < echoed < 1000 * len(block)
+    assert outcome.stdout == shown(mode, (block * (echoed // len(block) + 1))[:echoed])
+    assert outcome.code == 1
+    assert re.fullmatch("meari-client: connection closed (after [0-9]+ of [0-9]+ bytes|"
+                        "by the server before the end of the input)\n", outcome.stderr), outcome.stderr

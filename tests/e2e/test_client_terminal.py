@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from clientrunner import CLIENT, SAID, client_env
-from conftest import PATIENCE, eventually
-from fakeserver import (FakeServer, close_after, dribbling, flip, greeting, honest, honest_port, line_by_line,
-                        silent, with_surplus)
+from conftest import PATIENCE, PREFIX, eventually
+from evil_server import (FakeServer, close_after, dribbling, flip, greeting, honest, line_by_line,
+                         silent, with_surplus)
 from terminal import Terminal
 
 PROMPT = "Input message ( q to quit ) "
@@ -29,7 +29,7 @@ def client(tmp_path):
     """Opens the client on a port, at a terminal; its history is a folder of the test's."""
     def start(port, *args, env=None, **how):
         env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path), **(env or EDITED)}
-        return Terminal([CLIENT, *args, str(port)], env=client_env(**env), **how)
+        return Terminal([*PREFIX, CLIENT, *args, str(port)], env=client_env(**env), **how)
     return start
 
 
@@ -77,6 +77,7 @@ def test_korean(client, honest_port, term, locale):
         assert t.end() == 0
 
 
+# rows: L12
 def test_korean_in_single_bytes_from_the_server(client):
     """Shown whole, not as escapes, though each byte comes alone."""
     with FakeServer(dribbling) as fake, client(fake.port) as t:
@@ -118,6 +119,7 @@ def test_typed_ahead(client, honest_port, term, quit):
         assert t.end() == 0
 
 
+# rows: L04
 def test_stdout_in_a_pipe_gets_results_only(client, server):
     """Typed at a terminal, but what is printed goes elsewhere: no prompt, exact bytes."""
     read_end, write_end = os.pipe()
@@ -163,6 +165,7 @@ HOSTILE = {
 }
 
 
+# rows: L01 L02 L03
 @pytest.mark.parametrize("payload, shown", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("end", [b"\n", b""], ids=["newline", "no-newline"])
 def test_bytes_on_a_terminal(client, honest_port, tmp_path, payload, shown, end):
@@ -173,6 +176,7 @@ def test_bytes_on_a_terminal(client, honest_port, tmp_path, payload, shown, end)
         assert t.raw.replace(b"\r\n", b"\n").expandtabs() == (SAID + shown + b"\n").expandtabs()
 
 
+# rows: L01 L02 L03
 @pytest.mark.parametrize("term", TERMS)
 def test_a_hostile_answer_at_the_prompt(client, term):
     with FakeServer(line_by_line(lambda line: b"\x1b]0;x\x07"[:len(line)])) as fake, \
@@ -257,6 +261,7 @@ def test_silence(client, term):
 # --- signals and modes ----------------------------------------------------------------------------
 
 
+# rows: G10 L14
 @pytest.mark.parametrize("term", TERMS)
 @pytest.mark.parametrize("signo, code", [(None, 130), (signal.SIGINT, 130), (signal.SIGTERM, 143),
                                          (signal.SIGHUP, 129), (signal.SIGQUIT, 131)], ids=str)
@@ -276,6 +281,7 @@ def test_an_ending_by_signal_puts_the_terminal_back(client, honest_port, term, s
         assert t.text.endswith("\n")
 
 
+# rows: G10
 @pytest.mark.parametrize("term", TERMS)
 def test_ctrl_c_while_the_echo_is_due(client, term):
     with FakeServer(silent) as fake, client(fake.port, env=term) as t:
@@ -321,6 +327,7 @@ def shell(tmp_path):
     return start
 
 
+# rows: G10
 @edited_only
 def test_ctrl_z_and_fg(shell, server):
     """Stopped, the terminal has its own modes; continued, the line is there again, as it was."""
@@ -404,6 +411,7 @@ def test_a_line_longer_than_the_kernel_would_take(client, honest_port):
         assert t.end() == 0
 
 
+# rows: G10
 @edited_only
 def test_the_window_changes_its_size(client, honest_port):
     with client(honest_port) as t:

@@ -4,13 +4,11 @@ it was."""
 import os
 import re
 import socket
-import subprocess
 
 import pytest
 
 from clientrunner import results, run_client, run_shell
 from conftest import eventually
-from fakeserver import honest_port
 
 LONG_LABEL = "a" * 64
 LONG_NAME = "a." * 150
@@ -19,6 +17,7 @@ LONG_NAME = "a." * 150
 # --- what cannot be run ---------------------------------------------------------------------------
 
 
+# rows: C01 C02 C03 C04 C05 C07
 @pytest.mark.parametrize("args, words", [
     ([], "which server? HOST PORT is missing (try --help)"),
     (["127.0.0.1", "0"], "port 0 is not valid"),
@@ -74,6 +73,7 @@ def test_a_mistake_gets_one_line(args, words):
     assert (outcome.code, outcome.stdout) == (2, b"")
 
 
+# rows: C11
 @pytest.mark.parametrize("name, value, words", [
     ("MEARI_TIMEOUT", "soon", "MEARI_TIMEOUT"),
     ("MEARI_RAW", "yes", "MEARI_RAW"),
@@ -83,14 +83,6 @@ def test_a_mistake_in_the_environment_is_blamed_on_it(name, value, words):
     outcome = run_client("7", env={name: value})
     assert words in outcome.stderr and value in outcome.stderr
     assert outcome.code == 2
-
-
-@pytest.fixture
-def deaf_port():
-    """A port that is taken, and refuses connections."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1 {}", "127.0.0.1:{}", "tcp://127.0.0.1:{}", "-4 {}"])
@@ -108,22 +100,14 @@ def test_an_ipv6_server_is_named_in_brackets():
     assert outcome.failed(2, f"cannot connect to '[::1]:{port}': Connection refused")
 
 
-@pytest.fixture
-def two_addresses(tmp_path):
-    """A prefix under which the name `twofold` is 127.0.0.1 and then 127.0.0.2."""
-    if subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        pytest.skip("no mounts of our own here: in a chroot, / is not a mount point")
-    hosts = tmp_path / "hosts"
-    hosts.write_text("127.0.0.1 twofold\n127.0.0.2 twofold\n")
-    return ["unshare", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"]
-
-
+# rows: L10
 def test_when_all_addresses_fail_the_one_line_names_each(two_addresses, deaf_port):
     outcome = run_client("twofold", deaf_port, prefix=two_addresses)
     both = "; ".join(f"{a}:{deaf_port}: Connection refused" for a in ("127.0.0.1", "127.0.0.2"))
     assert outcome.failed(2, f"cannot connect to 'twofold:{deaf_port}': {both}")
 
 
+# rows: L10
 def test_a_name_whose_first_address_is_dead(two_addresses, server):
     srv = server(endpoint="127.0.0.2:0")
     srv.serves_fresh_clients = False  # not on 127.0.0.1, where they would knock
@@ -132,6 +116,7 @@ def test_a_name_whose_first_address_is_dead(two_addresses, server):
     assert f"connected to 127.0.0.2:{srv.port}\n" in outcome.stderr
 
 
+# rows: L09
 def test_connecting_takes_too_long():
     """A full backlog: the kernel drops what more comes, and the client would retry for two minutes."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
@@ -153,6 +138,7 @@ def test_connecting_takes_too_long():
 # --- what can -------------------------------------------------------------------------------------
 
 
+# rows: C08
 @pytest.mark.parametrize("operands, reached", [
     ("127.0.0.1 {}", "127.0.0.1:{}"), ("127.0.0.1:{}", "127.0.0.1:{}"), ("0 {}", "0.0.0.0:{}"),
     ("tcp://127.0.0.1:{}", "127.0.0.1:{}"), ("-4 {}", "127.0.0.1:{}"), ("127.1 {}", "127.0.0.1:{}"),
@@ -167,6 +153,7 @@ def test_ways_to_name_a_server(honest_port, operands, reached):
         assert outcome.stderr.startswith(f"connected to {reached.format(port)}\n")
 
 
+# rows: C09
 @pytest.mark.parametrize("operands", ["::1 {}", "[::1]:{}", "tcp://[::1]:{}", "-6 ::1 {}"])
 def test_ways_to_name_an_ipv6_server(server, operands):
     srv = server(endpoint="[::1]:0")
@@ -186,6 +173,7 @@ def test_options_come_from_the_environment_too(server):
     assert outcome.stderr.startswith("connected to ")
 
 
+# rows: C23
 @pytest.mark.parametrize("env", [
     {"LC_ALL": "xx_YY"}, {"LC_ALL": None, "LC_NUMERIC": "de_DE.UTF-8"}, {"LC_ALL": "C"}, {"TERM": ""},
     {"TERM": None}, {"TERM": "no-such-terminal"}, {"MALLOC_PERTURB_": "165"}, {"HOME": None},
@@ -197,6 +185,7 @@ def test_hostile_environments(honest_port, env):
     assert outcome.stdout == results("메아리\n".encode())
 
 
+# rows: C23
 def test_an_empty_environment(server):
     outcome = run_shell('printf "hello\\n" | env -i "$@"', server().port)
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, results(b"hello\n"), "")
@@ -224,6 +213,7 @@ def test_version_tells_what_is_built_in(option):
     assert re.fullmatch(rb"meari-client \d+\.\d+\.\d+ \((no )?libedit\)\n", outcome.stdout)
 
 
+# rows: C12
 @pytest.mark.parametrize("option", ["--help", "--version"])
 @pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
 def test_help_that_nobody_can_read_is_a_failure(option, redirect):

@@ -5,13 +5,12 @@ These want programs that the core tests do without, so they are the `extra` ones
 
 import re
 import socket
-import socketserver
 import subprocess
-import threading
 
 import pytest
 
 from conftest import PATIENCE, eventually
+from foreign_server import SERVERS
 
 pytestmark = pytest.mark.extra
 
@@ -43,44 +42,13 @@ def ncat_version():
     return tuple(map(int, re.search(r"Version (\d+)\.(\d+)", text).groups()))
 
 
-class EchoHandler(socketserver.BaseRequestHandler):
-    def handle(self):
-        while data := self.request.recv(65536):
-            self.request.sendall(data)
-
-
-@pytest.fixture
-def python_echo():
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), EchoHandler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def socat_echo():
-    proc = subprocess.Popen(["socat", "-d", "-d", "TCP-LISTEN:0,bind=127.0.0.1,fork", "EXEC:cat"],
-                            stderr=subprocess.PIPE, text=True)
-    try:
-        for line in proc.stderr:
-            if match := re.search(r"listening on .*:(\d+)", line):
-                break
-        yield int(match.group(1))
-    finally:
-        proc.terminate()
-        proc.communicate(timeout=PATIENCE)
-
-
-@pytest.mark.parametrize("name", ["python_echo", "socat_echo"])
-def test_our_client_with_another_server(request, build, name):
-    port = str(request.getfixturevalue(name))
+@pytest.mark.parametrize("name", ["python", "socat"])
+def test_our_client_with_another_server(build, name):
     client = str(build / "meari-client")
-    assert talk([client, "127.0.0.1", port], b"hello\nworld\n") == \
-        b"message from server : hello\nmessage from server : world\n"
-    assert talk([client, "--raw", "127.0.0.1", port]) == DATA
+    with SERVERS[name]() as port:
+        assert talk([client, "127.0.0.1", str(port)], b"hello\nworld\n") == \
+            b"message from server : hello\nmessage from server : world\n"
+        assert talk([client, "--raw", "127.0.0.1", str(port)]) == DATA
 
 
 def test_a_plain_python_client(echo):

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "net/addr.h"
+#include "net/sock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -148,12 +149,12 @@ TEST(socket_tells_where_it_is_bound)
     assert_true(fd != -1);
     assert_int_equal(bind(fd, &addr.sa, addr.len), 0);
     memset(&bound, 0xa5, sizeof bound);
-    assert_int_equal(addr_of_socket(&bound, fd), 0);
+    assert_int_equal(sock_local(&bound, fd), 0);
     assert_int_equal(bound.len, addr.len);
     assert_true(addr_port(&bound) > 0);
     addr_set_port(&addr, addr_port(&bound));
     assert_true(addr_equal(&bound, &addr));
-    assert_int_equal(addr_of_peer(&bound, fd), -ENOTCONN);
+    assert_int_equal(sock_peer(&bound, fd), -ENOTCONN);
     close(fd);
 }
 
@@ -163,11 +164,11 @@ TEST(what_is_no_socket_is_an_error)
     int fds[2];
 
     assert_int_equal(pipe(fds), 0);
-    assert_int_equal(addr_of_socket(&addr, fds[0]), -ENOTSOCK);
-    assert_int_equal(addr_of_peer(&addr, fds[0]), -ENOTSOCK);
+    assert_int_equal(sock_local(&addr, fds[0]), -ENOTSOCK);
+    assert_int_equal(sock_peer(&addr, fds[0]), -ENOTSOCK);
     close(fds[0]);
     close(fds[1]);
-    assert_int_equal(addr_of_socket(&addr, -1), -EBADF);
+    assert_int_equal(sock_local(&addr, -1), -EBADF);
 }
 
 /* Its address is a path: nothing of it may be read as a port or number. */
@@ -178,7 +179,7 @@ TEST(unix_socket_is_an_unknown_address)
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(addr_of_peer(&addr, fds[0]), 0);
+    assert_int_equal(sock_peer(&addr, fds[0]), 0);
     assert_string_equal(addr_text(text, &addr), "an unknown address");
     close(fds[0]);
     close(fds[1]);

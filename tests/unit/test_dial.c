@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "net/listener.h"
+#include "net/sock.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -51,7 +52,7 @@ static int open_listener(struct addr *addr, int backlog)
 
     *addr = loopback();
     assert_int_equal(listener_open(&fd, addr, &config, &err), 0);
-    assert_int_equal(addr_of_socket(addr, fd), 0);
+    assert_int_equal(sock_local(addr, fd), 0);
     return fd;
 }
 
@@ -62,7 +63,7 @@ static int open_all(void **state __attribute__((unused)))
     dead = loopback();
     dead_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(dead_fd, &dead.sa, dead.len), 0);
-    assert_int_equal(addr_of_socket(&dead, dead_fd), 0);
+    assert_int_equal(sock_local(&dead, dead_fd), 0);
 
     alive_fd = open_listener(&alive, 100);
 
@@ -122,7 +123,7 @@ static void reaches(const struct addr *list, size_t n, int64_t timeout_ns)
         print_error("%s\n", err.text);
     assert_int_equal(r, 0);
     assert_true(addr_equal(&answered, &alive));
-    assert_int_equal(addr_of_peer(&peer, fd), 0);
+    assert_int_equal(sock_peer(&peer, fd), 0);
     assert_true(addr_equal(&peer, &alive));
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);

@@ -69,7 +69,7 @@ static int open_listener(struct addr *addr, const struct listener_config *config
         print_error("%s\n", err.text);
     assert_int_equal(r, 0);
     assert_true(fd >= 0);
-    assert_int_equal(addr_of_socket(addr, fd), 0);
+    assert_int_equal(sock_local(addr, fd), 0);
     return fd;
 }
 
@@ -320,7 +320,7 @@ TEST(v6_listener_serves_ipv4_unless_told_otherwise)
     fd = open_listener(&addr, &(struct listener_config){.backlog = 5});
     addr_set_port(&v4, addr_port(&addr));
     served = connect_to(fd, &v4, &client);
-    assert_int_equal(addr_of_peer(&peer, served), 0);
+    assert_int_equal(sock_peer(&peer, served), 0);
     assert_memory_equal(addr_text(text, &peer), "127.0.0.1:", 10);
     close(client);
     close(served);
@@ -350,6 +350,31 @@ TEST(blocking_can_be_switched)
     assert_int_equal(sock_set_buffers(-1, 0, 1), -EBADF);
 }
 
+/* Not even the one that every kernel has. */
+TEST(congestion_control_has_its_whole_name)
+{
+    struct addr addr = loopback();
+    int fd = open_listener(&addr, &(struct listener_config){.backlog = 5, .congestion = "reno"});
+    char name[SOCK_CONGESTION_MAX];
+    struct err err;
+
+    sock_congestion(name, fd);
+    assert_string_equal(name, "reno");
+    assert_int_equal(sock_set_congestion(fd, ""), -ENOENT);
+    assert_int_equal(sock_set_congestion(fd, "ren"), -ENOENT);
+    assert_int_equal(sock_set_congestion(fd, "reno-and-much-more"), -ENOENT);
+    sock_congestion(name, fd);
+    assert_string_equal(name, "reno");
+    close(fd);
+    assert_int_equal(sock_set_congestion(-1, "reno"), -EBADF);
+    addr = loopback();
+    assert_int_equal(listener_open(&fd, &addr,
+                                   &(struct listener_config){.backlog = 5, .congestion = "no-such"},
+                                   &err),
+                     -ENOENT);
+    assert_memory_equal(err.text, "cannot set socket options for '127.0.0.1:0'", 43);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +392,7 @@ int main(void)
         cmocka_unit_test(unknown_family_is_refused),
         cmocka_unit_test(v6_listener_serves_ipv4_unless_told_otherwise),
         cmocka_unit_test(blocking_can_be_switched),
+        cmocka_unit_test(congestion_control_has_its_whole_name),
     };
 
     return cmocka_run_group_tests_name("listener", tests, NULL, NULL);

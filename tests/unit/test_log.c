@@ -478,6 +478,38 @@ TEST(threads_neither_mix_nor_lose_lines)
     assert_int_equal(got + dropped, 2001);
 }
 
+static void *read_to_the_end(void *count)
+{
+    char c;
+
+    while (read(ends[0], &c, 1) == 1) /* slowly */
+        *(int *)count += c == '\n';
+    return NULL;
+}
+
+/* When nothing is served any more a reader has time. */
+TEST(last_lines_wait_for_a_slow_reader)
+{
+    pthread_t reader;
+    int lines = 0;
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) != -1);
+    start(ends[1], LOG_TEXT, LOG_INFO);
+    for (int i = 0; i < 500; i++)
+        log_event(LOG_INFO, "line", LOG_NO_FIELDS, "nobody reads this yet: line %d", i);
+    assert_int_equal(pthread_create(&reader, NULL, read_to_the_end, &lines), 0);
+    log_patiently();
+    for (int i = 0; i < 200; i++)
+        log_event(LOG_INFO, "line", LOG_NO_FIELDS, "the last words, number %d", i);
+    stop();
+    log_init("echo-it", LOG_TEXT, LOG_INFO); /* which closes the log's own end of the pipe */
+    close(ends[1]);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    close(ends[0]);
+    assert_in_range(lines, 202, 700); /* with the count of the others, and what had found room */
+}
+
 TEST(file_gets_every_line)
 {
     unsigned long dropped = 0;
@@ -657,6 +689,7 @@ int main(void)
         LOG_TEST(full_socket_drops_lines_and_confesses),
         LOG_TEST(dropped_lines_are_confessed_in_json_too),
         LOG_TEST(threads_neither_mix_nor_lose_lines),
+        LOG_TEST(last_lines_wait_for_a_slow_reader),
         LOG_TEST(file_gets_every_line),
         LOG_TEST(closed_standard_error_is_harmless),
         LOG_TEST(full_device_is_harmless),

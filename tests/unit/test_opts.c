@@ -33,6 +33,8 @@ static struct {
     int64_t idle_ns;
     bool quiet, classic;
     int engine;
+    const char *report;
+    struct opt_texts words_with;
     /* and of the reading itself */
     int result, argc, operand;
     char words[ARGS_MAX][400];
@@ -54,6 +56,8 @@ static const struct opt table[] = {
     {0, "classic", NULL, OPT_SWITCH, &got.classic, .preset = preset, .help = "the first lesson"},
     {'q', "quiet", NULL, OPT_SWITCH, &got.quiet, .help = "say less"},
     {'v', "verbose", NULL, OPT_LEVEL, &got.verbose, .help = "say more"},
+    {'r', "report", "[=FILE]", OPT_TEXT, &got.report, .help = "tell all"},
+    {'w', "with", "WORD", OPT_TEXTS, &got.words_with, .help = "say this, too"},
 };
 
 static const struct opts opts = {
@@ -230,6 +234,82 @@ TEST(operands_may_stand_anywhere)
     assert_true(got.quiet);
 }
 
+/* --report, --report=FILE, -rFILE; what stands apart is an operand. */
+TEST(an_argument_in_brackets_may_be_left_out)
+{
+    assert_int_equal(READ("one"), 0);
+    assert_null(got.report);
+    assert_int_equal(READ("--report", "one"), 0);
+    assert_string_equal(got.report, "-");
+    assert_int_equal(got.argc - got.operand, 1);
+    assert_string_equal(got.argv[got.operand], "one");
+    assert_int_equal(READ("-r", "one", "-q"), 0);
+    assert_string_equal(got.report, "-");
+    assert_string_equal(got.argv[got.operand], "one");
+    assert_int_equal(READ("--report=one"), 0);
+    assert_string_equal(got.report, "one");
+    assert_int_equal(got.argc, got.operand);
+    assert_int_equal(READ("-rone"), 0);
+    assert_string_equal(got.report, "one");
+    assert_int_equal(READ("-qrone", "-v"), 0);
+    assert_string_equal(got.report, "one");
+    assert_int_equal(got.verbose, 1);
+    assert_int_equal(READ("--report="), 0);
+    assert_string_equal(got.report, "");
+    assert_int_equal(READ("-vqr"), 0);
+    assert_string_equal(got.report, "-");
+    assert_int_equal(READ("--report", "--", "-q"), 0);
+    assert_string_equal(got.argv[got.operand], "-q");
+    setenv("MEARI_REPORT", "two", 1);
+    assert_int_equal(READ(NULL), 0);
+    assert_string_equal(got.report, "two");
+    assert_int_equal(READ("--report"), 0);
+    assert_string_equal(got.report, "-");
+}
+
+TEST(texts_may_be_given_many_times)
+{
+    char words[OPT_TEXTS_MAX + 1][8], program[] = "echo-it", *argv[OPT_TEXTS_MAX + 3] = {program};
+
+    assert_int_equal(READ("one"), 0);
+    assert_int_equal(got.words_with.n, 0);
+    assert_int_equal(READ("--with", "a", "-wb", "one", "--with=c", "-w", "--with", "-w", ""), 0);
+    assert_int_equal(got.words_with.n, 5);
+    assert_string_equal(got.words_with.list[0], "a");
+    assert_string_equal(got.words_with.list[1], "b");
+    assert_string_equal(got.words_with.list[2], "c");
+    assert_string_equal(got.words_with.list[3], "--with");
+    assert_string_equal(got.words_with.list[4], "");
+    assert_string_equal(got.argv[got.operand], "one");
+    for (int more = 0; more <= 1; more++) {
+        reset(NULL);
+        for (int i = 0; i < OPT_TEXTS_MAX + more; i++) {
+            snprintf(words[i], sizeof words[i], "-w%d", i);
+            argv[i + 1] = words[i];
+        }
+        argv[OPT_TEXTS_MAX + more + 1] = NULL;
+        assert_int_equal(opts_read(&opts, OPT_TEXTS_MAX + more + 1, argv, &got.operand, &got.err),
+                         more ? -EINVAL : 0);
+        assert_int_equal(got.words_with.n, OPT_TEXTS_MAX);
+        assert_string_equal(got.words_with.list[OPT_TEXTS_MAX - 1], "63");
+    }
+    assert_string_equal(got.err.text, "--with: at most 64 of them");
+}
+
+/* One from the environment, and none of it when the command line has any. */
+TEST(texts_come_from_one_place)
+{
+    setenv("MEARI_WITH", "env", 1);
+    assert_int_equal(READ(NULL), 0);
+    assert_int_equal(got.words_with.n, 1);
+    assert_string_equal(got.words_with.list[0], "env");
+    reset(NULL);
+    setenv("MEARI_WITH", "env", 1);
+    assert_int_equal(READ("-w", "line"), 0);
+    assert_int_equal(got.words_with.n, 1);
+    assert_string_equal(got.words_with.list[0], "line");
+}
+
 TEST(two_dashes_end_the_options)
 {
     assert_int_equal(READ("one", "-q", "--", "-v", "--nonsense", "--"), 0);
@@ -370,6 +450,12 @@ TEST(values_cannot_be_missing_unwanted_or_twofold)
         {{"one", "--backlog"}, "option '--backlog' needs an argument (try --help)"},
         {{"-b"}, "option '-b' needs an argument (try --help)"},
         {{"-qb"}, "option '-b' needs an argument (try --help)"},
+        {{"-w"}, "option '-w' needs an argument (try --help)"},
+        {{"--with"}, "option '--with' needs an argument (try --help)"},
+        {{"-r", "--report=x"}, "option '--report' is given twice"},
+        {{"--report", "-r"}, "option '--report' is given twice"},
+        {{"--repor"}, "unknown option '--repor' (try --help)"},
+        {{"--repor=x"}, "unknown option '--repor=x' (try --help)"},
         {{"--quiet=1"}, "option '--quiet' takes no argument"},
         {{"--quiet="}, "option '--quiet' takes no argument"},
         {{"--verbose=2"}, "option '--verbose' takes no argument"},
@@ -548,15 +634,18 @@ TEST(help_lists_every_option_within_80_columns)
 
     assert_memory_equal(text, "usage: echo-it [options] WORD...\n\nDo nothing well.\n\n", 52);
     for (size_t i = 0; i < opts.n; i++) {
+        const char *arg = table[i].arg ? table[i].arg : "";
         char entry[64];
 
-        snprintf(entry, sizeof entry, "--%s%s%s ", table[i].name, table[i].arg ? " " : "",
-                 table[i].arg ? table[i].arg : "");
+        snprintf(entry, sizeof entry, "--%s%s%s ", table[i].name, *arg && *arg != '[' ? " " : "",
+                 arg);
         assert_non_null(strstr(text, entry));
     }
     assert_non_null(strstr(text, "\n  -b, --backlog N           how many may wait\n"));
     assert_non_null(strstr(text, "\n      --clients N           end after so many\n"));
     assert_non_null(strstr(text, "one receive takes,\n                            in one piece\n"));
+    assert_non_null(strstr(text, "\n  -r, --report[=FILE]       tell all\n"));
+    assert_non_null(strstr(text, "\n  -w, --with WORD           say this, too\n"));
     assert_non_null(strstr(text, "\n  -h, --help                show this\n"));
     assert_non_null(strstr(text, "\n  -V, --version             "));
     assert_non_null(strstr(text, "\n\nThese are the notes.\n"));
@@ -672,6 +761,9 @@ int main(void)
         OPTS_TEST(letters_take_their_value_apart_or_at_once),
         OPTS_TEST(letters_can_be_joined),
         OPTS_TEST(operands_may_stand_anywhere),
+        OPTS_TEST(an_argument_in_brackets_may_be_left_out),
+        OPTS_TEST(texts_may_be_given_many_times),
+        OPTS_TEST(texts_come_from_one_place),
         OPTS_TEST(two_dashes_end_the_options),
         OPTS_TEST(second_reading_starts_afresh),
         OPTS_TEST(switches_may_be_repeated),

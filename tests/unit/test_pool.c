@@ -21,7 +21,7 @@ static struct pool pool;
 
 static int open_pool(void **state __attribute__((unused)))
 {
-    pool_init(&pool, SIZE);
+    pool_init(&pool, SIZE, NULL);
     return 0;
 }
 
@@ -51,7 +51,7 @@ TEST(smallest_and_largest_sizes_work)
         struct pool other;
         struct io_buf *buf;
 
-        pool_init(&other, sizes[i]);
+        pool_init(&other, sizes[i], NULL);
         buf = pool_get(&other);
         assert_non_null(buf);
         assert_int_equal(buf->cap, sizes[i]);
@@ -138,7 +138,7 @@ TEST(large_buffers_are_not_hoarded)
         struct io_buf *bufs[POOL_KEEP + 2];
         struct pool p;
 
-        pool_init(&p, cases[i].size);
+        pool_init(&p, cases[i].size, NULL);
         for (size_t k = 0; k < POOL_KEEP + 2; k++)
             bufs[k] = pool_get(&p);
         for (size_t k = 0; k < POOL_KEEP + 2; k++)
@@ -146,6 +146,56 @@ TEST(large_buffers_are_not_hoarded)
         assert_int_equal(p.kept, cases[i].keep);
         pool_done(&p);
     }
+}
+
+TEST(a_budget_ends_with_small_buffers)
+{
+    enum { LARGE = 64 << 10, MOST = 1000 };
+    struct io_budget budget = {.limit = 8 * LARGE};
+    struct io_buf *bufs[MOST];
+    struct pool p, other;
+    size_t n = 0, large = 0;
+
+    pool_init(&p, LARGE, &budget);
+    pool_init(&other, LARGE, &budget); /* of another worker */
+    while (n < MOST && (bufs[n] = pool_get(n % 2 ? &p : &other))) {
+        memset(bufs[n]->data, 0xa5, bufs[n]->cap);
+        large += bufs[n++]->cap == LARGE;
+    }
+    assert_int_equal(large, 3); /* the fourth would take more than half, with its header */
+    assert_in_range(n - large, 5 * LARGE / (POOL_SMALL + 128), 5 * LARGE / POOL_SMALL);
+    assert_true(budget.taken <= budget.limit);
+
+    n--;
+    pool_put(n % 2 ? &p : &other, bufs[n]);
+    bufs[n] = pool_get(&p);
+    assert_non_null(bufs[n]);
+    assert_int_equal(bufs[n]->cap, POOL_SMALL);
+    pool_put(&p, bufs[n]);
+    while (n-- > 0)
+        pool_put(n % 2 ? &p : &other, bufs[n]);
+    assert_true(p.kept + other.kept <= large); /* and no small one */
+    pool_done(&p);
+    pool_done(&other);
+    assert_int_equal(budget.taken, 0);
+}
+
+/* Where buffers are small anyway, all of the budget is for them. */
+TEST(a_budget_of_small_buffers)
+{
+    struct io_budget budget = {.limit = 10 * (SIZE + 128)};
+    struct io_buf *bufs[20];
+    size_t n = 0;
+
+    pool_init(&pool, SIZE, &budget);
+    while (n < 20 && (bufs[n] = pool_get(&pool)))
+        n++;
+    assert_in_range(n, 10, 11);
+    while (n-- > 0)
+        pool_put(&pool, bufs[n]);
+    pool_done(&pool);
+    assert_int_equal(budget.taken, 0);
+    pool_init(&pool, SIZE, NULL); /* the budget ends here */
 }
 
 TEST(returning_nothing_is_fine)
@@ -160,10 +210,16 @@ TEST(returning_nothing_is_fine)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(buffer_has_all_its_bytes),      POOL_TEST(smallest_and_largest_sizes_work),
-        POOL_TEST(last_returned_is_lent_first),   POOL_TEST(reused_buffer_is_empty),
-        POOL_TEST(buffers_are_counted),           POOL_TEST(no_more_than_the_bound_is_kept),
-        POOL_TEST(large_buffers_are_not_hoarded), POOL_TEST(returning_nothing_is_fine),
+        POOL_TEST(buffer_has_all_its_bytes),
+        POOL_TEST(smallest_and_largest_sizes_work),
+        POOL_TEST(last_returned_is_lent_first),
+        POOL_TEST(reused_buffer_is_empty),
+        POOL_TEST(buffers_are_counted),
+        POOL_TEST(no_more_than_the_bound_is_kept),
+        POOL_TEST(large_buffers_are_not_hoarded),
+        POOL_TEST(returning_nothing_is_fine),
+        POOL_TEST(a_budget_ends_with_small_buffers),
+        POOL_TEST(a_budget_of_small_buffers),
     };
 
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

@@ -135,17 +135,64 @@ TEST(moved_timer_counts_once_and_at_its_new_time)
     assert_null(timers_due(&timers, 100));
 }
 
-TEST(never_disarms)
+TEST(never_is_kept_and_does_not_come_due)
 {
     timer_set(&timers, &pool[0], NEVER);
-    assert_false(timer_armed(&pool[0]));
+    assert_true(timer_armed(&pool[0]));
+    assert_int_equal(timers_next(&timers), NEVER);
     timer_set(&timers, &pool[0], 10);
     timer_set(&timers, &pool[1], 20);
     timer_set(&timers, &pool[0], NEVER);
-    assert_false(timer_armed(&pool[0]));
+    assert_int_equal(armed_in_heap(), 2);
     assert_int_equal(timers_next(&timers), 20);
     assert_ptr_equal(timers_due(&timers, NEVER), &pool[1]);
     assert_null(timers_due(&timers, NEVER));
+    assert_int_equal(armed_in_heap(), 1);
+    timer_clear(&timers, &pool[0]);
+    assert_false(timer_armed(&pool[0]));
+}
+
+/* From an empty heap, from one root, and from heaps of all shapes. */
+TEST(all_are_taken_out_at_once)
+{
+    seed = 5;
+    for (size_t n = 0; n < 200; n++) {
+        size_t taken = 0;
+        struct timer *t, *next;
+
+        for (size_t i = 0; i < n + 3; i++)
+            timer_set(&timers, &pool[i], (int64_t)(next_random() % 50));
+        for (size_t i = 0; i < 3; i++)
+            timer_clear(&timers, timers.root); /* which gives it depth */
+        for (t = timers_take_all(&timers); t; t = next, taken++) {
+            next = t->next;
+            assert_false(timer_armed(t));
+            assert_null(timers.root);
+        }
+        assert_int_equal(taken, n);
+        memset(pool, 0, sizeof *pool * (n + 3));
+    }
+}
+
+TEST(what_was_taken_out_can_be_armed_again)
+{
+    int64_t before = INT64_MIN;
+    struct timer *t, *next;
+
+    seed = 7;
+    for (size_t i = 0; i < 1000; i++)
+        timer_set(&timers, &pool[i], (int64_t)(next_random() % 500));
+    timer_clear(&timers, timers.root);
+    for (t = timers_take_all(&timers); t; t = next) {
+        next = t->next;
+        timer_set(&timers, t, 1000 - t->deadline_ns);
+    }
+    assert_int_equal(armed_in_heap(), 999);
+    while ((t = timers_due(&timers, 1000))) {
+        assert_true(t->deadline_ns >= before);
+        before = t->deadline_ns;
+    }
+    assert_null(timers.root);
 }
 
 TEST(due_timer_can_be_armed_again_at_once)
@@ -191,8 +238,8 @@ TEST(many_timers_need_no_deep_stack)
 
 #define MODELLED 64
 
-/* NEVER: not armed. */
 static int64_t model[MODELLED];
+static bool in_model[MODELLED];
 
 static int64_t model_next(size_t *ret_n)
 {
@@ -202,7 +249,7 @@ static int64_t model_next(size_t *ret_n)
     for (size_t i = 0; i < MODELLED; i++) {
         if (model[i] < next)
             next = model[i];
-        *ret_n += model[i] != NEVER;
+        *ret_n += in_model[i];
     }
     return next;
 }
@@ -222,6 +269,7 @@ static void expire(int64_t now_ns)
         assert_true(model[i] >= before);
         before = model[i];
         model[i] = NEVER;
+        in_model[i] = false;
     }
     for (size_t i = 0; i < MODELLED; i++)
         assert_true(model[i] > now_ns);
@@ -242,10 +290,12 @@ TEST(random_operations_agree_with_the_model)
         case 0:
             timer_clear(&timers, &pool[i]);
             model[i] = NEVER;
+            in_model[i] = false;
             break;
         case 1:
             timer_set(&timers, &pool[i], NEVER);
             model[i] = NEVER;
+            in_model[i] = true;
             break;
         case 2:
             now += (int64_t)(next_random() % 4);
@@ -254,11 +304,12 @@ TEST(random_operations_agree_with_the_model)
         default:
             timer_set(&timers, &pool[i], deadline);
             model[i] = deadline;
+            in_model[i] = true;
             break;
         }
         assert_int_equal(timers_next(&timers), model_next(&n));
         assert_int_equal(armed_in_heap(), n);
-        assert_int_equal(timer_armed(&pool[i]), model[i] != NEVER);
+        assert_int_equal(timer_armed(&pool[i]), in_model[i]);
     }
 }
 
@@ -272,7 +323,9 @@ int main(void)
         TIMER_TEST(equal_deadlines_all_come_due),
         TIMER_TEST(cleared_timer_does_not_come_due),
         TIMER_TEST(moved_timer_counts_once_and_at_its_new_time),
-        TIMER_TEST(never_disarms),
+        TIMER_TEST(never_is_kept_and_does_not_come_due),
+        TIMER_TEST(all_are_taken_out_at_once),
+        TIMER_TEST(what_was_taken_out_can_be_armed_again),
         TIMER_TEST(due_timer_can_be_armed_again_at_once),
         TIMER_TEST(ends_of_the_clock_are_deadlines_too),
         TIMER_TEST(many_timers_need_no_deep_stack),

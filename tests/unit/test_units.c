@@ -5,6 +5,8 @@
  * hex, exponents, compound forms, fractions of what cannot be divided, and the first value that no
  * longer fits. Then the forms for people. test_locale.c holds both against a foreign locale.
  *
+ * rows: C20
+ *
  * SPDX-License-Identifier: MIT */
 #include "base/units.h"
 

@@ -1,0 +1,87 @@
+/* report.h -- what a run found, for its readers: text for people, JSON for programs, CSV for a spreadsheet, and
+ * a page of HTML to look at and to pass on.
+ *
+ * A file is opened before the run, so that one that cannot be written costs nobody ten minutes of load, and written
+ * after it; what stood in it stays until then.
+ *
+ *     report_open(&report, REPORT_JSON, "run.json", &percentiles, &err);
+ *     ...the run
+ *     report_write(&report, &result, &percentiles, &err);
+ *
+ * All read struct result and nothing else. Numbers are written as the C locale has them, which is a
+ * program's locale until it calls setlocale(3), and this one does not. The fields of the JSON are described in
+ * docs/bench-json.md.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include "figures.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct err;
+struct result;
+struct sizes;
+
+/* The percentiles to show; the minimum, the mean and the maximum always are. */
+#define PERCENTILES_MAX 32
+#define PERCENTILES_DEFAULT "50,90,99,99.9,99.99"
+
+struct percentiles {
+    double list[PERCENTILES_MAX]; /* 0 to 100 */
+    size_t n;
+};
+
+/* Reads "50,99,99.9"; the word max may be among them and changes nothing. Returns 0 or -EINVAL. */
+int percentiles_parse(struct percentiles *ret, const char *text, struct err *err);
+
+enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_CSV, REPORT_HTML };
+
+struct report {
+    enum report_format format;
+    const char *path; /* the caller's */
+    FILE *file;
+    bool has_header; /* a CSV file that gets a row more */
+};
+
+/* Opens 'path' for writing; NULL or "-" is standard output. A CSV file that is there already must be one of ours
+ * with the same columns, since the run is added to it. Returns 0 or -errno. */
+int report_open(struct report *ret, enum report_format format, const char *path,
+                const struct percentiles *percentiles, struct err *err);
+
+/* Writes everything and closes (standard output is flushed). Returns 0, or -errno when not all of it could be
+ * written. */
+int report_write(struct report *report, const struct result *result,
+                 const struct percentiles *percentiles, struct err *err);
+
+/* Closes without writing: there was no run. */
+void report_abandon(struct report *report);
+
+/* The formats, one file each. An error of the stream stays in it for ferror(3); what else can fail is memory:
+ * 0 or -ENOMEM. */
+void report_text(FILE *out, const struct result *r, const struct percentiles *percentiles);
+int report_json(FILE *out, const struct result *r, const struct percentiles *percentiles);
+void report_csv(FILE *out, const struct result *r, const struct percentiles *percentiles);
+void report_csv_header(FILE *out, const struct percentiles *percentiles);
+int report_html(FILE *out, const struct result *r, const struct percentiles *percentiles);
+
+/* Words that several of them use. Each returns 'out'. */
+
+/* "p99.9" */
+const char *percentile_text(char out[static FIGURE_MAX], double percent);
+
+/* "64 bytes", "64 to 1500 bytes", "64, 512 or 1400 bytes" */
+#define SIZES_TEXT_MAX 1024
+const char *sizes_text(char out[static SIZES_TEXT_MAX], const struct sizes *sizes);
+
+/* ", 70 % spinning", for the share of the time that the busiest thread waited without sleeping, or "". */
+const char *spinning_text(char out[static FIGURE_MAX], const struct result *r);
+
+/* Does a percentile of 'count' values rest on fewer than ten that are greater? Then another run may well give another. */
+bool percentile_thin(uint64_t count, double percent);
+
+#endif

@@ -1,0 +1,11 @@
+/* meari-bench.h -- the words that meari-bench takes in place of a server, each a little program of its own.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef MEARI_BENCH_H
+#define MEARI_BENCH_H
+
+/* What follows "meari-bench"; argv[0] is the word. Each prints what it has to say and returns the exit code. */
+int merge_main(int argc, char **argv);
+int diff_main(int argc, char **argv);
+
+#endif

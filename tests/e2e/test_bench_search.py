@@ -1,0 +1,72 @@
+"""The highest rate (--find-max): of an echo that cannot do more than a known one, and of some that are broken."""
+
+import signal
+
+import pytest
+
+import evil_server
+import faulty_server
+from benchrunner import Report, finish, run_bench, run_plain, start_bench
+from conftest import eventually
+from delay_server import DelayServer
+from evil_server import FakeServer
+
+
+@pytest.mark.once  # quick enough only as released
+def test_the_highest_rate():
+    """One message at a time, each at least 2 ms late: there is no more than 500 a second."""
+    with DelayServer(64, [2]) as server:
+        report = run_bench("-c", 1, "--depth", 1, "-R", 100, "-d", "200ms", "-O", "1ms", "--find-max", "p99<10s",
+                           f"127.0.0.1:{server.port}")
+    found, refuted = report.outcome["search"]["found_rate"], report.outcome["search"]["refuted_rate"]
+    assert 100 <= found <= 500 / 0.99
+    assert found < refuted <= found * 1.02 + 1
+    assert report.plan["rate"] == found and report.outcome["verdict"] == "right"
+    assert "p99" in report.stderr  # each trial was told of
+
+
+def test_no_rate_will_do():
+    with FakeServer(faulty_server.echo) as fake:
+        report = run_bench("-c", 1, "-R", 4000, "-d", "5ms", "-O", "1ms", "--find-max", "p50<1ns",
+                           f"127.0.0.1:{fake.port}", code=1)
+    assert report.outcome["search"] == {"found_rate": None, "refuted_rate": report.plan["rate"]}
+
+
+# rows: B02
+def test_a_wrong_echo_ends_the_search():
+    """It is no matter of the rate: the trials that were right do not make it good."""
+    def wrong_from_the_third(conn):
+        (faulty_server.changed(10) if conn.number >= 3 else faulty_server.echo)(conn)
+    with FakeServer(wrong_from_the_third) as fake:
+        report = run_bench("-c", 1, "-R", 1000, "-d", "20ms", "-O", "1ms", "--find-max", "p99<10s",
+                           f"127.0.0.1:{fake.port}", code=1)
+        assert len(fake.live) == 3  # two that agreed, and the wrong one
+    assert report.kinds() == {"changed": 1}
+
+
+def test_a_search_that_keeps_quiet():
+    with FakeServer(faulty_server.echo) as fake:
+        report = run_bench("-q", "-c", 1, "-R", 2, "-d", "5ms", "-O", "1ms", "--find-max", "p50<1ns",
+                           f"127.0.0.1:{fake.port}", code=1)
+    assert report.stderr == ""
+
+
+def test_an_interrupt_ends_the_search():
+    """The trial under way is what there is to report; no other begins."""
+    with FakeServer(evil_server.honest) as fake:
+        proc = start_bench("-J", "-c", 1, "-R", 100, "-d", "1h", "-O", "1ms", "--find-max", "p99<10s",
+                           f"127.0.0.1:{fake.port}")
+        eventually(lambda: len(fake.received) > 10 * 64)
+        proc.send_signal(signal.SIGINT)
+        report = Report(*finish(proc))
+        assert len(fake.live) == 1
+    assert (report.code, report.outcome["verdict"]) == (130, "interrupted")
+    assert report.outcome["messages"] > 0
+    assert report.outcome["search"] == {"found_rate": None, "refuted_rate": None}
+
+
+def test_nobody_answers():
+    with FakeServer(faulty_server.echo) as fake:
+        pass
+    code, _, _ = run_plain("-c", 1, "-O", "1ms", "--find-max", "p99<1ms", f"127.0.0.1:{fake.port}")
+    assert code == 2
