@@ -116,9 +116,10 @@ def test_a_reader_who_waits_until_all_is_written(server):
     """The four ends get ready in any order. The kernel holds some; the rest has to wait, not hang."""
     proc = start_client("--raw", server().port)
     data = os.urandom(8 << 20)
-    stdin = proc.stdin
+    stdin = os.dup(proc.stdin.fileno())  # feed() closes its own when all is written, which may be at any moment
     feeding = feed(proc, data)
     eventually(lambda: not select.select([], [stdin], [], 0)[1] or not feeding.is_alive())
+    os.close(stdin)
     assert proc.stdout.read() == data
     feeding.join()
     assert finish(proc).code == 0
