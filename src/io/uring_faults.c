@@ -44,7 +44,7 @@ void faults_shrink(unsigned *entries, unsigned *completions)
     *completions = 8;
 }
 
-/* Of which socket it is (engine_uring.c, name_of()). */
+/* Of which socket it is (uring.h, slot_name()). */
 static uint64_t owner(uint64_t user_data)
 {
     return user_data >> 32;

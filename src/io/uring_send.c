@@ -1,0 +1,111 @@
+/* uring_send.c -- sending: done while it is submitted, or stalled until there is room.
+ *
+ * A send of which nothing is heard went out whole: it is over when the enter that submitted it returns. Its event is made
+ * up then, after the completions were collected, so that a failure is known before anything later of that connection is
+ * told.
+ *
+ * A send that does not go out whole is *stalled*: its bytes move to a buffer of the pool, since those of the ring belong
+ * to everybody, and the kernel finishes it when there is room. So a client that does not read costs what it costs with
+ * the other engines.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "uring.h"
+
+void send_start(struct io *io, struct slot *slot)
+{
+    struct uring_state *s = state_of(io);
+    struct io_sock *sock = slot->sock;
+
+    submit_send(io, slot, false);
+    sock->sending->sock = sock;
+    sock->sending->queued = s->sends;
+    s->sends = sock->sending;
+    /* relaxed is only who hears of the next bytes anyway: nothing is there yet, and the kernel will say */
+    s->prompt += !sock->relaxed || *kept_by(sock) || (slot->state & (ARMED | DISARMING)) != ARMED;
+}
+
+/* The unsent rest waits for room, in memory that is not everybody's. */
+static void stall(struct io *io, struct slot *slot)
+{
+    struct io_sock *sock = slot->sock;
+
+    sock->sending = lent_copy_out(io, sock->sending);
+    kept_copy_out(io, sock);
+    submit_disarm(io, slot);
+    submit_send(io, slot, true);
+}
+
+/* What the kernel said of a send: how much went out, and why not all. */
+static void account(struct io *io, struct slot *slot, int result)
+{
+    struct io_sock *sock = slot->sock;
+
+    slot->failed = 0;
+    if (result > 0) {
+        sock->unsent -= (uint32_t)result;
+        sock->moved_ns = io->now_ns;
+    }
+    if (sock->unsent == 0)
+        return;
+    if (result >= 0 || result == -EAGAIN || result == -EINTR || result == -ECANCELED)
+        slot->failed = slot->state & CANCEL_OUT ? ECANCELED : EAGAIN;
+    else
+        slot->failed = code_of(result);
+}
+
+/* It is over, or waits for room. */
+static void send_ended(struct io *io, struct slot *slot)
+{
+    slot->state &= (uint16_t) ~(SENDING | STALLED);
+    if (slot->failed == EAGAIN)
+        stall(io, slot);
+    else
+        slot->state |= SENT;
+}
+
+void send_fell_short(struct io *io, struct slot *slot, int result)
+{
+    account(io, slot, result);
+}
+
+void send_stalled_over(struct io *io, struct slot *slot, int result)
+{
+    if (!slot->sock) {
+        slot->state &= (uint16_t)~STALLED;
+        return;
+    }
+    account(io, slot, result);
+    send_ended(io, slot);
+}
+
+/* Nothing was heard of those that went out, and they did at once: a turn that waited afterwards, perhaps for long, does
+ * not make them later. */
+void send_settle(struct io *io, int64_t sent_ns)
+{
+    struct uring_state *s = state_of(io);
+    struct io_buf *buf = s->sends;
+
+    s->sends = NULL;
+    s->prompt = 0;
+    while (buf) {
+        struct io_sock *sock = buf->sock;
+        struct slot *slot = slot_of(io, sock);
+
+        buf = buf->queued;
+        if (slot->failed == 0) {
+            account(io, slot, (int)sock->unsent);
+            sock->moved_ns = sent_ns;
+        }
+        send_ended(io, slot);
+        list_remove(&sock->run);
+        list_prepend(&s->ready, &sock->run); /* before what the same socket received */
+    }
+}
+
+void send_tell(struct slot *slot, struct io_event *ev)
+{
+    struct io_sock *sock = slot->sock;
+
+    slot->state &= (uint16_t) ~(SENT | CANCEL_OUT);
+    fill_event(ev, sock, IO_SEND, slot->failed ? -slot->failed : (int)sock->sending->len);
+}
