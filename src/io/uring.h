@@ -210,6 +210,9 @@ void submit_sweep(struct io *io);
 /* Asks an operation to end that the kernel holds. */
 void submit_cancel(struct io *io, const struct slot *slot, enum kind kind);
 
+/* Those that uring_faults.h has put off until this turn. */
+void submit_late_cancels(struct io *io);
+
 /* --- uring_slots.c */
 
 /* Gives the socket a slot if it has none. Returns 0 or -ENOMEM. */

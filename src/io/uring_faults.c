@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NOTHING UINT64_MAX /* no operation bears this name: there are fewer slots */
+
 static const char *seed_text(void)
 {
     return getenv("URING_FAULTS");
@@ -31,7 +33,7 @@ bool faults_begin(struct uring_faults *faults)
 {
     const char *seed = seed_text();
 
-    faults->n_held = 0;
+    faults->n_held = faults->n_late = 0;
     faults->random = seed ? strtoull(seed, NULL, 10) * 2 + 1 : 0;
     return seed;
 }
@@ -87,9 +89,65 @@ bool faults_release(struct uring_faults *faults, struct io_uring_cqe *ret)
     return true;
 }
 
-bool faults_any_held(const struct uring_faults *faults)
+uint64_t faults_cancel(struct uring_faults *faults, uint64_t target)
 {
-    return faults->n_held > 0;
+    unsigned turns;
+
+    if (faults->n_late == FAULTS_LATE || !one_in(faults, 3))
+        return target;
+    turns = 1 + (unsigned)draw(faults, one_in(faults, 2) ? 8 : 1024);
+    faults->late[faults->n_late++] = (struct late){target, turns};
+    return NOTHING;
+}
+
+void faults_completed(struct uring_faults *faults, const struct io_uring_cqe *cqe)
+{
+    unsigned kept = 0;
+
+    if (cqe->flags & IORING_CQE_F_MORE)
+        return;
+    for (unsigned i = 0; i < faults->n_late; i++)
+        if (faults->late[i].target != cqe->user_data)
+            faults->late[kept++] = faults->late[i];
+    faults->n_late = kept;
+}
+
+void faults_turn(struct uring_faults *faults)
+{
+    for (unsigned i = 0; i < faults->n_late; i++)
+        faults->late[i].turns -= faults->late[i].turns > 0;
+}
+
+/* The first one that is due; n_late: none is. */
+static unsigned due(const struct uring_faults *faults)
+{
+    unsigned i = 0;
+
+    while (i < faults->n_late && faults->late[i].turns > 0)
+        i++;
+    return i;
+}
+
+bool faults_cancel_due(const struct uring_faults *faults)
+{
+    return due(faults) < faults->n_late;
+}
+
+uint64_t faults_due_cancel(struct uring_faults *faults)
+{
+    unsigned i = due(faults);
+    uint64_t target;
+
+    if (i == faults->n_late)
+        return NOTHING;
+    target = faults->late[i].target;
+    faults->late[i] = faults->late[--faults->n_late];
+    return target;
+}
+
+bool faults_pending(const struct uring_faults *faults)
+{
+    return faults->n_held > 0 || faults->n_late > 0;
 }
 
 bool faults_end(struct uring_faults *faults)

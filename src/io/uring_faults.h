@@ -6,6 +6,7 @@
  *   - a completion of a receive is held back while others pass; those of one socket stay in order
  *   - a receive ends early, and says that it was cancelled, or that there was no buffer or no memory
  *   - a send takes a part of the bytes only, and says so
+ *   - a cancel finds its operation past that (EALREADY): it goes on, and the true cancel follows some turns later
  *
  * Each of them is something that really happens in the ring, or is told later than it could be: no byte is made up. In
  * other builds nothing of this exists, and the calls below are empty.
@@ -24,6 +25,9 @@
 #define FAULTS_SOCKETS 32u
 #define FAULTS_HELD 512u
 
+/* So many cancels are put off at the most. */
+#define FAULTS_LATE 64u
+
 struct uring_faults {
     uint64_t random; /* 0: no faults */
     unsigned n_held;
@@ -32,6 +36,11 @@ struct uring_faults {
         int32_t res;
         uint32_t flags;
     } held[FAULTS_HELD];
+    unsigned n_late;
+    struct late {
+        uint64_t target;
+        unsigned turns; /* until it is due */
+    } late[FAULTS_LATE];
 };
 
 /* Whether there will be faults: then with a tiny ring, and one whose completions come at any time. */
@@ -44,8 +53,20 @@ bool faults_hold(struct uring_faults *faults, const struct io_uring_cqe *cqe);
 /* Takes back one that was, if its time has come. */
 bool faults_release(struct uring_faults *faults, struct io_uring_cqe *ret);
 
-/* Are there any? Then there is no reason to wait for the kernel. */
-bool faults_any_held(const struct uring_faults *faults);
+/* What a cancel of 'target' is to name: it, or nothing that there is; then the true one is put off. */
+uint64_t faults_cancel(struct uring_faults *faults, uint64_t target);
+
+/* 'cqe' has come: a cancel that was put off has no target any more if that was its last completion. */
+void faults_completed(struct uring_faults *faults, const struct io_uring_cqe *cqe);
+
+/* A turn begins: those that were put off are a turn nearer. Is one due? Which? (Nothing that there is, if its target was
+ * completed since it was asked for.) */
+void faults_turn(struct uring_faults *faults);
+bool faults_cancel_due(const struct uring_faults *faults);
+uint64_t faults_due_cancel(struct uring_faults *faults);
+
+/* Is anything held back or put off? Then there is no reason to wait for the kernel. */
+bool faults_pending(const struct uring_faults *faults);
 
 /* Shall this receive end, though it could go on? */
 bool faults_end(struct uring_faults *faults);
@@ -88,7 +109,36 @@ static inline bool faults_release(struct uring_faults *faults, struct io_uring_c
     return false;
 }
 
-static inline bool faults_any_held(const struct uring_faults *faults)
+static inline uint64_t faults_cancel(struct uring_faults *faults, uint64_t target)
+{
+    (void)faults;
+    return target;
+}
+
+static inline void faults_completed(struct uring_faults *faults, const struct io_uring_cqe *cqe)
+{
+    (void)faults;
+    (void)cqe;
+}
+
+static inline void faults_turn(struct uring_faults *faults)
+{
+    (void)faults;
+}
+
+static inline bool faults_cancel_due(const struct uring_faults *faults)
+{
+    (void)faults;
+    return false;
+}
+
+static inline uint64_t faults_due_cancel(struct uring_faults *faults)
+{
+    (void)faults;
+    return 0;
+}
+
+static inline bool faults_pending(const struct uring_faults *faults)
 {
     (void)faults;
     return false;

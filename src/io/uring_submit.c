@@ -86,13 +86,31 @@ void submit_sweep(struct io *io)
     name(io, sqe, NULL, KIND_SWEEP);
 }
 
-void submit_cancel(struct io *io, const struct slot *slot, enum kind kind)
+static void fill_cancel(struct io *io, struct io_uring_sqe *sqe, uint64_t target)
 {
-    struct io_uring_sqe *sqe = sqe_of(io);
-
-    io_uring_prep_cancel64(sqe, slot_name(state_of(io), slot, kind), 0);
+    io_uring_prep_cancel64(sqe, target, 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     name(io, sqe, NULL, KIND_NONE);
+}
+
+void submit_cancel(struct io *io, const struct slot *slot, enum kind kind)
+{
+    struct uring_state *s = state_of(io);
+    uint64_t target = faults_cancel(&s->faults, slot_name(s, slot, kind));
+
+    fill_cancel(io, sqe_of(io), target);
+}
+
+void submit_late_cancels(struct io *io)
+{
+    struct uring_faults *faults = &state_of(io)->faults;
+    struct io_uring_sqe *sqe;
+
+    faults_turn(faults);
+    while (faults_cancel_due(faults)) {
+        sqe = sqe_of(io); /* first: its target may be completed here */
+        fill_cancel(io, sqe, faults_due_cancel(faults));
+    }
 }
 
 void submit_disarm(struct io *io, struct slot *slot)

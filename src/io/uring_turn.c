@@ -83,9 +83,11 @@ void turn_collect(struct io *io)
     struct uring_state *s = state_of(io);
     struct io_uring_cqe cqe;
 
-    while (next_completion(&s->ring, &cqe))
+    while (next_completion(&s->ring, &cqe)) {
+        faults_completed(&s->faults, &cqe);
         if (kind_of(&cqe) != KIND_RECV || !faults_hold(&s->faults, &cqe))
             take(io, &cqe);
+    }
     while (faults_release(&s->faults, &cqe))
         take(io, &cqe);
 }
@@ -96,7 +98,7 @@ void turn_collect(struct io *io)
 static bool may_wait(const struct uring_state *s)
 {
     return s->prompt == 0 && list_empty(&s->ready) && list_empty(&s->later) &&
-           list_empty(&s->starved) && !faults_any_held(&s->faults);
+           list_empty(&s->starved) && !faults_pending(&s->faults);
 }
 
 /* Looks at memory only, until the kernel has something for us or 'until_ns'. Returns whether it has. */
@@ -152,10 +154,13 @@ static void look_around(struct io *io)
 int turn_take(struct io *io, int64_t deadline_ns)
 {
     struct uring_state *s = state_of(io);
-    bool waits = may_wait(s), submitted;
+    bool waits, submitted;
     int64_t begun_ns = io->now_ns;
-    int r = enter(io, waits, deadline_ns);
+    int r;
 
+    submit_late_cancels(io);
+    waits = may_wait(s);
+    r = enter(io, waits, deadline_ns);
     if (r < 0)
         return r;
     io->now_ns = clock_now_ns();

@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, eventually, fill, receive_all, receive_exactly, reset, sanitizer_in
+from conftest import PATIENCE, eventually, fill, fin_sent, receive_all, receive_exactly, reset, sanitizer_in
 from evil_client import ENDURE, Crowd, never_readers
 from sockets import unacknowledged
 
@@ -233,7 +233,7 @@ def test_clients_that_never_read_and_have_all_memory(uring):
 def strained(request, build, uring, tmp_path):
     """A server as on Linux 6.0, where completions may come with any system call; or one that meets with what
     src/io/uring_faults.h says: a tiny ring that overflows, late and reordered completions, receives that end early,
-    sends that take a part. (In builds with instruments only.)"""
+    sends that take a part, cancels that come too late. (In builds with instruments only.)"""
     kind, _, seed = request.param.partition(" ")
     if seed and not sanitizer_in(build):
         pytest.skip("no instruments in this build")
@@ -304,3 +304,24 @@ def test_strained_by_clients_that_do_not_read(strained):
         sock.shutdown(socket.SHUT_WR)
         assert receive_all(sock) == b"n" * total[sock]
         sock.close()
+
+
+# rows: K05 G02
+def test_strained_drain_that_cuts(strained):
+    """Sends that wait for room are cancelled, perhaps too late: then they go on. What is said to have gone out arrives,
+    no byte less and none more, and the server ends."""
+    srv = strained("--log-format", "json", "--drain", "300ms", "--sndbuf", "32k", "--rcvbuf", "32k")
+    socks = [srv.connect(rcvbuf=16384) for _ in range(30)]
+    fill(socks)
+    srv.signal(signal.SIGTERM)
+    eventually(lambda: fin_sent(srv.port), "the server's FIN")
+    received = 0
+    for sock in socks:
+        data = receive_all(sock)
+        assert data == b"n" * len(data)
+        received += len(data)
+        sock.close()
+    assert srv.wait_exit() == 0
+    told = json.loads(srv.log.splitlines()[-1])
+    assert (told["bytes"], told["resets"]) == (received, 0)
+    assert told["cut"] > 0
