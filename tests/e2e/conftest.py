@@ -24,7 +24,7 @@ import procfs
 from deprived import WITHOUT_PROC
 from evil_server import FakeServer, honest
 from network import NS_SH, SKIP, Link, Namespace, Unavailable, leave_for_a_private_one
-from sockets import PATIENCE, eventually, fill, receive_all, receive_exactly, reset
+from sockets import PATIENCE, eventually, fill, long_enough, receive_all, receive_exactly, reset
 
 ENGINES = ["epoll", "classic", "io_uring"]
 SANITIZER = re.compile(r"Sanitizer|runtime error:|Assertion")
@@ -72,6 +72,7 @@ class Server:
                 env=env, pass_fds=pass_fds, preexec_fn=preexec)
         self.stopped = False
         self.serves_fresh_clients = True
+        self.gives_little_time = not {"--idle-timeout", "--max-lifetime"}.isdisjoint(args)
         self.port = None
 
     def inside(self):
@@ -93,8 +94,8 @@ class Server:
     def wait_log(self, pattern, count=1):
         """Waits until the log holds `count` matches, and returns the last of them."""
         def found():
+            ended = self.proc.poll() is not None  # looked at first: its last words may come in between
             hits = list(re.finditer(pattern, self.log, re.M))
-            ended = self.proc.poll() is not None
             assert len(hits) >= count or not ended, f"server ended, no {pattern!r} in:\n{self.log}"
             return hits[count - 1] if len(hits) >= count else None
         return eventually(found, f"{pattern!r} in the log")
@@ -140,6 +141,16 @@ class Server:
     def signal(self, signo):
         os.kill(self.pid, signo)
 
+    @contextlib.contextmanager
+    def standing_still(self):
+        """While this lasts it does nothing. (kill(2) returns before all threads have stopped.)"""
+        self.signal(signal.SIGSTOP)
+        try:
+            eventually(lambda: procfs.states(self.pid) <= {"T", "t"}, "threads that have all stopped")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
     def wait_exit(self):
         code = self.proc.wait(PATIENCE)
         self.stopped = True
@@ -150,6 +161,19 @@ class Server:
         self.signal(signal.SIGTERM)
         return self.wait_exit()
 
+    def serves_a_fresh_client(self):
+        """False where it is given little time, which was over before it had said anything."""
+        try:
+            with self.connect() as fresh:
+                fresh.sendall(b"still there?")
+                fresh.shutdown(socket.SHUT_WR)
+                got = receive_all(fresh)
+        except ConnectionError:
+            assert self.gives_little_time
+            return False
+        assert got == b"still there?" or (got == b"" and self.gives_little_time)
+        return got != b""
+
     def check_and_stop(self):
         """What must hold after every test: a fresh client is served, no descriptor is left over, the
         server sleeps, and it ends cleanly when asked to."""
@@ -157,10 +181,7 @@ class Server:
             self.wait_exit()
             return
         if self.port and self.serves_fresh_clients:
-            with self.connect() as fresh:
-                fresh.sendall(b"still there?")
-                fresh.shutdown(socket.SHUT_WR)
-                assert receive_all(fresh) == b"still there?"
+            eventually(self.serves_a_fresh_client, "service for a fresh client")
             eventually(lambda: self.fds() == self.fds_at_start, "the descriptors' return")
             eventually(self.is_quiet, "an idle server that sleeps")
         code = self.stop()

@@ -8,10 +8,12 @@ has to have the controller enabled for the children of its root. Otherwise Unava
         subprocess.Popen([...], preexec_fn=group.enter)
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
-import time
+
+from sockets import eventually
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
 FILES = {"memory": ("memory.limit_in_bytes", "memory.max"), "pids": ("pids.max", "pids.max")}
@@ -41,13 +43,11 @@ class Cgroup:
 
     def __exit__(self, *_):
         """Whoever was in it must have ended; the kernel may need a moment to notice."""
-        for _ in range(200):
-            try:
+        def removed():
+            with contextlib.suppress(OSError):
                 self.path.rmdir()
-                return
-            except OSError:
-                time.sleep(0.02)
-        self.path.rmdir()
+            return not self.path.exists()
+        eventually(removed, "the end of the control group")
 
     def set(self, file, value):
         try:

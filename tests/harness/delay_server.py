@@ -63,6 +63,7 @@ def serve(size, delays_ms):
     """Until the end of standard input."""
     ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)  # sleep to the nanosecond, not the usual 50 us
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # inherited: what comes before accept(2) is noted, too
     print(listener.getsockname()[1], flush=True)
     delays = itertools.cycle([int(ms * 1e6) for ms in delays_ms])
     held, due, given = {}, [], []  # connection -> its bytes; heap of (when, order, since, connection, message)
@@ -76,7 +77,6 @@ def serve(size, delays_ms):
             if sock is listener:
                 conn, _ = listener.accept()
                 conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                conn.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
                 held[conn] = bytearray()
                 continue
             data, arrived = receive(sock)

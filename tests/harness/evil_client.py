@@ -86,7 +86,7 @@ class Crowd:
 
     def go_on(self, member, events):
         """Whatever can be done for one that is ready. False when it has met its end."""
-        if events & selectors.EVENT_READ and not member.read():
+        if events & selectors.EVENT_READ and not self.read(member):
             if member.end != ENDURE:
                 member.exchange.finished()
                 assert member.left == 0, f"{member.exchange.name}: ended by the server"
@@ -97,6 +97,17 @@ class Crowd:
             if member.left == 0:
                 return self.part(member)
         return True
+
+    def read(self, member):
+        """False at the end. Whom the server is to end looks for that before it sends any more, or else, after a long
+        pause, it would send to one that waits for nothing more, and be reset."""
+        more = member.read()
+        while more and member.end == ENDURE:
+            try:
+                more = member.read()
+            except BlockingIOError:
+                break
+        return more
 
     def part(self, member):
         """It has sent everything. True when it has to stay for the rest of its echo."""

@@ -16,27 +16,30 @@ def threads(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
 
 
+def of_threads(pid, name):
+    """This file of each thread. One that ends meanwhile has none: clients' threads do, and the kernel's for io_uring."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            yield (task / name).read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+
 def states(pid):
     """The letters that proc(5) has for the states of its threads: T is stopped."""
-    stats = (task / "stat" for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
-    return {stat.read_text().rsplit(")", 1)[1].split()[0] for stat in stats}
+    return {stat.rsplit(")", 1)[1].split()[0] for stat in of_threads(pid, "stat")}
 
 
 def switches(pid):
     """How often its threads gave up or lost a CPU: constant in a server with nothing to do."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for line in (task / "status").read_text().splitlines():
-            if "ctxt_switches" in line:
-                total += int(line.split()[1])
-    return total
+    return sum(int(n) for status in of_threads(pid, "status")
+               for n in re.findall(r"ctxt_switches:\s+(\d+)", status))
 
 
 def sleeps(pid):
     """How often its threads went to sleep by themselves."""
-    status = (task / "status" for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
-    return sum(int(n) for one in status
-               for n in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", one.read_text(), re.M))
+    return sum(int(n) for status in of_threads(pid, "status")
+               for n in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M))
 
 
 def cpu_ticks(pid):
