@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, eventually, fill, fin_sent, receive_all, receive_exactly, reset, sanitizer_in
+from conftest import eventually, fill, fin_sent, receive_all, receive_exactly, reset, sanitizer_in
 from evil_client import ENDURE, Crowd, never_readers
 from sockets import unacknowledged
 
@@ -190,11 +190,12 @@ def test_an_error_that_the_look_for_stranded_bytes_finds(uring):
 # rows: R13
 def test_many_who_speak_at_once_share_few_buffers(uring):
     """Sixteen buffers and forty clients, whose messages are all there when the server looks. Who finds no
-    buffer gets one as soon as others were answered: 300 rounds would not be over in time if each had a wait."""
+    buffer gets one as soon as others were answered, not after the 100 ms until it would be looked for."""
     srv = uring("-w", "1", "-v", "--memory", "256k")
     socks = [srv.connect() for _ in range(40)]
-    began = time.monotonic()
+    quick = 0
     for turn in range(300):
+        began = time.monotonic()
         messages = [b"%d of %d" % (turn, i) for i in range(len(socks))]
         srv.signal(signal.SIGSTOP)
         for sock, message in zip(socks, messages):
@@ -202,7 +203,8 @@ def test_many_who_speak_at_once_share_few_buffers(uring):
         srv.signal(signal.SIGCONT)
         for sock, message in zip(socks, messages):
             assert receive_exactly(sock, len(message)) == message
-    assert time.monotonic() - began < PATIENCE
+        quick += time.monotonic() - began < 0.1
+    assert quick >= 150  # whatever else keeps this machine busy
     for sock in socks:
         sock.close()
     assert srv.stop() == 0

@@ -9,7 +9,9 @@ import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -130,10 +132,12 @@ def test_little_memory_for_tcp_and_nothing_is_lost(group, server, engine):
 def idle_crowd(srv, count):
     socks = [srv.connect() for _ in range(count)]
     assert all(echoes(sock) for sock in socks)
-    eventually(srv.is_quiet, "a server that sleeps")
-    ticks, switches = srv.cpu_ticks(), srv.switches()
-    time.sleep(1)  # a window to look at, not a wait
-    assert (srv.cpu_ticks(), srv.switches()) == (ticks, switches)
+
+    def is_still():  # a thread that waits for a CPU may look so for a moment, and then it is not
+        before = srv.cpu_ticks(), srv.switches()
+        time.sleep(1)  # a window to look at, not a wait
+        return (srv.cpu_ticks(), srv.switches()) == before
+    eventually(is_still, "a server that sleeps")
     for sock in socks:
         sock.close()
 
@@ -173,7 +177,7 @@ def test_no_threads_for_more_clients(group, server):
     for sock in socks:
         assert sock.recv(1) == b"x"
         sock.close()
-    assert srv.log.count("accepting pauses") == 1
+    assert srv.log.count("accepting pauses") < 5  # one in ten seconds
 
 
 # --- the log ------------------------------------------------------------------------------------
@@ -191,7 +195,9 @@ class Logged:
 
     def __enter__(self):
         while not (found := re.search(rb'listening on [0-9.]+:(\d+)', self.log)):
-            self.log += os.read(self.end, 4096)
+            more = os.read(self.end, 4096)
+            assert more, f"it ended: {self.log}"
+            self.log += more
         self.port = int(found.group(1))
         return self
 
@@ -228,6 +234,10 @@ class Logged:
         except OSError as e:
             assert e.errno == errno.EIO  # a terminal whose programs have ended
 
+    def wait_for_reader(self):
+        """Until there is room for the server's last lines: it waits for that no longer than a second."""
+        eventually(lambda: waiting_in(self.end) == 0, "a reader who has read all")
+
     def hang_up(self):
         os.close(self.end)
         self.end = None
@@ -235,6 +245,10 @@ class Logged:
     def stop(self):
         self.proc.terminate()
         assert self.proc.wait(PATIENCE) == 0
+
+
+def waiting_in(fd):
+    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
 
 
 def pipe():
@@ -301,6 +315,7 @@ def stop_reading_and_read_again(build, engine, kind, prefix=()):
         reader = threading.Thread(target=srv.read)
         reader.start()
         clients = 500 + srv.serve_until(lambda: re.search(rb'log-dropped.*"connected"', srv.log, re.S))
+        srv.wait_for_reader()
         srv.stop()
         reader.join()
         check_the_sum(srv.log, clients)
@@ -346,6 +361,7 @@ def test_a_log_whose_reader_is_stopped(build, engine, tmp_path):
         follower = threading.Thread(target=srv.read)
         follower.start()
         clients = 200 + srv.serve_until(lambda: re.search(rb'log-dropped.*"connected"', srv.log, re.S))
+        srv.wait_for_reader()
         srv.stop()
         follower.join()
         assert reader.wait(PATIENCE) == 0
@@ -388,10 +404,12 @@ def test_a_disk_that_fills_up_and_is_emptied(launch, engine, tmp_path):
     (disk / "ballast").unlink()
     with srv.connect() as sock:
         assert echoes(sock)
-    eventually(lambda: "log-dropped" in log.read_text() and '"client 201 left' in log.read_text(), "a log")
+    def all_is_there():  # but the last three lines, which come when it ends
+        return sum(accounted_for(log.read_bytes())) >= OTHERS - 3 + 2 * 201
+    eventually(all_is_there, "a log")
     text = log.read_bytes()
     assert srv.stop() == 0
     spoilt = [line for line in text.splitlines() if not is_json(line)]
     assert len(spoilt) <= 1, spoilt
     told, dropped = accounted_for(text)
-    assert dropped > 0 and told + dropped == OTHERS - 3 + 2 * 201  # the last three were not read
+    assert dropped > 0 and told + dropped == OTHERS - 3 + 2 * 201

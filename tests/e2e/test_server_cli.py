@@ -196,8 +196,10 @@ def test_C10_dual_stack_whatever_bindv6only_says(server, network, v6only):
 
 
 # rows: C10
-def test_C10_both_families_on_one_port_collide(run):
-    complains(run("[::]:45871", "0.0.0.0:45871"), "cannot bind to '0.0.0.0:45871': Address already in use")
+def test_C10_both_families_on_one_port_collide(run, network):
+    """(In a network where nobody else has it.)"""
+    with network().entered():
+        complains(run("[::]:45871", "0.0.0.0:45871"), "cannot bind to '0.0.0.0:45871': Address already in use")
 
 
 # rows: C11

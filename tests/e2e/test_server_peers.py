@@ -5,7 +5,6 @@ import json
 import os
 import re
 import selectors
-import signal
 import socket
 import subprocess
 import threading
@@ -47,10 +46,9 @@ def test_resets_at_any_moment(echo):
 def test_reset_while_waiting_in_the_backlog(echo):
     """accept(2) succeeds on a connection that is gone already; getpeername does not."""
     srv = echo("-v")
-    srv.signal(signal.SIGSTOP)
-    for _ in range(50):
-        reset(srv.connect())
-    srv.signal(signal.SIGCONT)
+    with srv.standing_still():
+        for _ in range(50):
+            reset(srv.connect())
     srv.wait_log("^client [0-9]+ connected, and is gone already$", count=50)
     srv.wait_log("^client [0-9]+ left after .*, 0 bytes echoed, reset by the client$", count=50)
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from conftest import PATIENCE, eventually, receive_all, receive_exactly
+from conftest import PATIENCE, eventually, fill, receive_all, receive_exactly
 
 ACTIVATE = pathlib.Path(__file__).resolve().parents[1] / "harness" / "activate.py"
 
@@ -52,20 +52,24 @@ def test_a_listener_that_is_shut_down_from_outside(activated, engine_name):
     """The others go on. Without any the server lets its clients finish, and says with 1 that it ended by
     itself. Whoever shares a socket can do that to it; so can ss -K."""
     with listening() as one, listening() as two:
-        srv = activated("--engine", engine_name, sockets=[one, two])
+        srv = activated("--engine", engine_name, "--drain", "60s", "--sndbuf", "16k", "--rcvbuf", "16k",
+                        sockets=[one, two])
         srv.wait_log("listening on 127.0.0.1:%d" % two.getsockname()[1])
-        with socket.create_connection(one.getsockname()) as stays:
+        with socket.create_connection(one.getsockname()) as stays, socket.socket() as owed:
             assert echoes(stays)
+            owed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            owed.connect(two.getsockname())
             address = "127.0.0.1:%d" % one.getsockname()[1]
             one.shutdown(socket.SHUT_RDWR)
             srv.wait_log(f"^meari-server: {address} was shut down from outside: Invalid argument$")
             with socket.create_connection(two.getsockname()) as newcomer:
                 assert echoes(newcomer) and echoes(stays)
+            sent = fill([owed])[owed]  # who is not quiet has time in a drain
             two.shutdown(socket.SHUT_RDWR)
             srv.wait_log("^draining")
-            assert echoes(stays)
-            stays.shutdown(socket.SHUT_WR)
             assert receive_all(stays) == b""
+            owed.shutdown(socket.SHUT_WR)
+            assert receive_all(owed) == b"n" * sent
     assert srv.wait_exit() == 1
     assert srv.log.endswith("meari-server: no listener is left: "
                             "Cannot send after transport endpoint shutdown\n"), srv.log

@@ -179,7 +179,7 @@ class LongStreams:
 
 def upgrade_often(start, path, engines, upgrades, streams_each):
     """Each server lives with the streams of three upgrades before it."""
-    server = start("--engine", engines[0], "--drain", "60s")
+    server = start("--engine", engines[0], "--drain", "10m")
     port = server.port
     newcomers, streams = Newcomers(port), LongStreams(port)
     unreachable = []
@@ -198,7 +198,7 @@ def upgrade_often(start, path, engines, upgrades, streams_each):
     try:
         for number in range(1, upgrades + 1):
             newcomers.wait_for(100)
-            new = start("--engine", engines[number % len(engines)], "--drain", "60s",
+            new = start("--engine", engines[number % len(engines)], "--drain", "10m",
                         endpoint=f"127.0.0.1:{port}")
             new.wait_log(f"^took over 1 listener from process {servers[-1].number}$")
             servers.append(new)
@@ -394,12 +394,11 @@ def test_a_predecessor_accepts_nobody(start, engine):
     assert echoes(first)
     new = start("--engine", engine, endpoint=f"127.0.0.1:{old.port}")
     old.wait_log("handing over to process")
-    new.signal(signal.SIGSTOP)
-    waiting = [old.connect() for _ in range(3)]
-    first.close()
-    assert old.wait_exit() == 0
-    assert "served 1 client in" in old.log and "waiting" not in old.log
-    new.signal(signal.SIGCONT)
+    with new.standing_still():
+        waiting = [old.connect() for _ in range(3)]
+        first.close()
+        assert old.wait_exit() == 0
+        assert "served 1 client in" in old.log and "waiting" not in old.log
     for sock in waiting:
         assert echoes(sock)
         sock.close()
@@ -497,7 +496,8 @@ def test_a_successor_that_hangs(start, launch, path):
         old.wait_log(f"process {os.getpid()} took the listeners and did not serve in time: going on$")
         with contextlib.suppress(BrokenPipeError):
             say(hanging, b"serving 1")
-        assert hear(hanging) == (b"", [])
+        with contextlib.suppress(ConnectionResetError):  # it may have come before the other side hung up
+            assert hear(hanging) == (b"", [])
     sockets[0].close()
     assert "handing over" not in old.log
     still_serves_and_offers(old, start)
@@ -509,7 +509,7 @@ def test_a_successor_that_stands_still_and_goes_on_too_late(start, launch, path)
     """A real one, delayed while it starts. It finds that the old server has given up on it, and ends."""
     old = start()
     new = launch("--takeover", path, f"127.0.0.1:{old.port}", prefix=[
-        *STRACE, "trace=umask", "-e", "inject=umask:delay_enter=11000000:when=1"])
+        *STRACE, "trace=umask", "-e", "inject=umask:delay_enter=15000000:when=1"])
     old.wait_log("did not serve in time: going on$")
     assert new.wait_exit() == 2
     assert "has given up waiting and goes on serving" in new.log
@@ -522,11 +522,10 @@ def test_a_successor_that_stands_still_and_goes_on_too_late(start, launch, path)
 def test_a_predecessor_that_hangs(start, launch, path):
     """A successor does not wait for ever, and the old one goes on where it was."""
     old = start()
-    old.signal(signal.SIGSTOP)
-    log = refused(launch("--takeover", path, str(old.port)))
-    assert log.endswith(f"process {old.number}, which answers at '{path}', hands nothing over "
-                        "(it was given 5 s)")
-    old.signal(signal.SIGCONT)
+    with old.standing_still():
+        log = refused(launch("--takeover", path, str(old.port)))
+        assert log.endswith(f"process {old.number}, which answers at '{path}', hands nothing over "
+                            "(it was given 5 s)")
     still_serves_and_offers(old, start)
 
 
@@ -625,10 +624,9 @@ def test_a_predecessor_that_gives_up_while_serving_is_said(launch, path):
         connection = answer()
         say(connection, b"listeners 1", [shared.fileno()])
         assert select.select([connection], [], [], PATIENCE)[0]  # "serving" is there, unread
-        new.signal(signal.SIGSTOP)
-        say(connection, b"late")
-        connection.close()
-        new.signal(signal.SIGCONT)
+        with new.standing_still():
+            say(connection, b"late")
+            connection.close()
         assert new.wait_exit() == 2
         assert "serving began too late to take over" in new.log
     os.unlink(path)
