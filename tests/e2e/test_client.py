@@ -1,5 +1,6 @@
 """meari-client with its input in a pipe: each line there and back, compared, and the verdict on it."""
 
+import contextlib
 import os
 import re
 import select
@@ -7,11 +8,12 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from clientrunner import SAID, finish, results, run_client, run_shell, start_client
-from conftest import PATIENCE, eventually
+from conftest import PATIENCE, eventually, long_enough, tcp_states
 from evil_server import (FakeServer, close_after, dribbling, flip, flooding, greeting, honest,
                          line_by_line, reset_after, silent, with_surplus)
 
@@ -166,8 +168,17 @@ def test_bytes_after_our_end():
     def handler(conn):
         conn.wait_for_end()
         conn.send(b"by the way")
-    with FakeServer(handler) as fake:
-        assert run_client(fake.port, stdin=b"").failed(1, "10 unexpected bytes")
+
+    def attempt(_):
+        with FakeServer(handler) as fake:
+            outcome = run_client(fake.port, stdin=b"")
+        return not went_before(outcome) and outcome.failed(1, "10 unexpected bytes")
+    long_enough(attempt, *range(4))
+
+
+def went_before(outcome):
+    """It waits no more than a second for the server's end: what comes later it does not see."""
+    return (outcome.code, outcome.stderr) == (0, "")
 
 
 # rows: L08
@@ -202,10 +213,15 @@ def test_a_server_that_never_stops_talking_after_our_end():
     def handler(conn):
         conn.wait_for_end()
         flooding(b"x")(conn)
-    with FakeServer(handler) as fake:
-        outcome = run_client(fake.port, stdin=b"")
-    assert outcome.code == 1
-    assert re.fullmatch(r"meari-client: \d+ unexpected bytes\n", outcome.stderr)
+    def attempt(_):
+        with FakeServer(handler) as fake:
+            outcome = run_client(fake.port, stdin=b"")
+        if went_before(outcome):
+            return False
+        assert outcome.code == 1
+        assert re.fullmatch(r"meari-client: \d+ unexpected bytes\n", outcome.stderr)
+        return True
+    long_enough(attempt, *range(4))
 
 
 def test_an_echo_ahead_of_what_was_sent():
@@ -273,9 +289,11 @@ def test_the_server_ends_orderly(server):
     proc.stdin.write(b"hello\n")
     proc.stdin.flush()
     assert proc.stdout.read(len(SAID) + 6) == results(b"hello\n")
-    srv.signal(signal.SIGTERM)
-    proc.stdin.close()
-    proc.stdin = None
+    with srv.standing_still():  # so that its end comes behind ours
+        srv.signal(signal.SIGTERM)
+        proc.stdin.close()
+        proc.stdin = None
+        eventually(lambda: "08" in tcp_states(srv.port), "the client's FIN")
     assert finish(proc).code == 0
     assert srv.wait_exit() == 0
 
@@ -302,49 +320,75 @@ def test_a_server_that_stops_amid_a_transfer(server, mode, tmp_path):
     size = 32 << 20
     with open(tmp_path / "line", "wb") as f:
         f.truncate(size)
-    with open(tmp_path / "line", "rb") as stdin:
-        proc = start_client(*mode, "--timeout", "0.5", srv.port, stdin=stdin)
-    assert len(proc.stdout.read(1 << 20)) == 1 << 20
-    srv.signal(signal.SIGSTOP)
-    try:
-        outcome = finish(proc)
-    finally:
-        srv.signal(signal.SIGCONT)
-    assert outcome.code == 1
-    match = re.fullmatch(r"meari-client: no progress for 500\.0 ms after (\d+) of (\d+) bytes\n",
-                         outcome.stderr)
-    assert match, outcome.stderr
-    assert int(match[1]) < size
-    assert mode or int(match[2]) == size
+
+    def attempt(limit):
+        with open(tmp_path / "line", "rb") as stdin:
+            proc = start_client(*mode, "--timeout", f"{limit}s", srv.port, stdin=stdin)
+        if len(proc.stdout.read(1 << 20)) < 1 << 20:
+            assert late(finish(proc))
+            return False
+        with srv.standing_still():
+            outcome = finish(proc)
+        assert outcome.code == 1
+        match = re.fullmatch(r"meari-client: no progress for [0-9.]+ m?s after (\d+) of (\d+) bytes\n",
+                             outcome.stderr)
+        assert match, outcome.stderr
+        assert int(match[1]) < size
+        assert mode or int(match[2]) == size
+        return True
+    long_enough(attempt, 0.5, 5)
 
 
 def test_thinking_is_not_timed(server):
     """The clock runs only while an echo is due."""
-    proc = start_client("--timeout", "50ms", server().port)
-    for line in (b"one\n", b"two\n"):
-        ready, _, _ = select.select([proc.stderr], [], [], 0.3)  # longer than the timeout
-        assert not ready
-        proc.stdin.write(line)
-        proc.stdin.flush()
-        assert proc.stdout.read(len(SAID + line)) == SAID + line
-    assert finish(proc).code == 0
+    port = server().port
+
+    def attempt(limit):
+        proc = start_client("--timeout", f"{limit}s", port)
+        for line in (b"one\n", b"two\n"):
+            ready, _, _ = select.select([proc.stderr], [], [], 1.5 * limit + 0.2)  # longer than the timeout
+            assert not ready
+            proc.stdin.write(line)
+            proc.stdin.flush()
+            if proc.stdout.read(len(SAID + line)) != SAID + line:
+                assert late(finish(proc))  # the server was
+                return False
+        assert finish(proc).code == 0
+        return True
+    long_enough(attempt, 0.05, 1, 6)
+
+
+def late(outcome):
+    return outcome.code == 1 and "no progress for " in outcome.stderr
 
 
 @pytest.mark.parametrize("mode", [[], ["--raw"]], ids=["lines", "raw"])
 def test_a_slow_reader_of_ours_is_not_the_servers_fault(server, mode):
-    proc = start_client(*mode, "--timeout", "100ms", server().port)
+    port = server().port
     line = b"z" * (16 << 20)
-    feed = threading.Thread(target=lambda: (proc.stdin.write(line), proc.stdin.close()))
-    feed.start()
-    head = proc.stdout.read(1000)
-    ready, _, _ = select.select([proc.stderr], [], [], 0.4)  # nobody reads for longer than the timeout
-    assert not ready
-    rest = proc.stdout.read()
-    feed.join()
-    proc.stdin = None
-    outcome = finish(proc)
-    assert (outcome.code, outcome.stderr) == (0, "")
-    assert head + rest == (line if mode else results(line))
+
+    def feed(stdin):
+        with contextlib.suppress(OSError):
+            stdin.write(line)
+            stdin.close()
+
+    def attempt(limit):
+        proc = start_client(*mode, "--timeout", f"{limit}s", port)
+        feeding = threading.Thread(target=feed, args=(proc.stdin,))
+        proc.stdin = None  # the thread's own from here on
+        feeding.start()
+        head = proc.stdout.read(1000)
+        if len(head) == 1000:
+            time.sleep(1.5 * limit + 0.2)  # nobody reads for longer than the timeout
+        rest = proc.stdout.read()
+        feeding.join()
+        outcome = finish(proc)
+        assert (line if mode else results(line)).startswith(head + rest)
+        if late(outcome):  # the server was
+            return False
+        assert (outcome.code, outcome.stderr) == (0, "")
+        return head + rest == (line if mode else results(line))
+    long_enough(attempt, 0.1, 1, 6)
 
 
 # --- the ends of the pipe -------------------------------------------------------------------------
