@@ -12,7 +12,7 @@ import pytest
 import evil_server
 import faulty_server
 from benchrunner import finish, load_json, refused, run_bench, start_bench
-from conftest import PATIENCE, eventually
+from conftest import PATIENCE, eventually, long_enough
 from evil_server import FakeServer
 from sockets import reset
 
@@ -122,10 +122,13 @@ def test_a_server_that_goes_on_talking_is_judged_all_the_same():
 
 
 def test_a_wrong_echo_is_named_though_the_time_is_over():
-    """It comes when sending is over and --timeout is about to pass; to be examined it needs longer."""
-    with FakeServer(faulty_server.changed(10)) as fake:
-        report = run_bench("-c", 1, "-R", 1, "-d", "50ms", "--timeout", "50ms", f"127.0.0.1:{fake.port}", code=1)
-    assert report.kinds() == {"changed": 1}
+    """It comes when sending is over or --timeout is about to pass; to be examined it needs longer."""
+    def attempt(_):
+        with FakeServer(faulty_server.changed(10)) as fake:
+            report = run_bench("-c", 1, "-R", 1, "-d", "50ms", "--timeout", "100ms", f"127.0.0.1:{fake.port}", code=1)
+        assert report.kinds() in ({"changed": 1}, {"missing": 1}), report.kinds()
+        return "changed" in report.kinds()  # and not too late
+    long_enough(attempt, *range(6))
 
 
 def connecting_to(port):
@@ -189,15 +192,20 @@ def test_a_reporter_that_is_held_up_spoils_nothing():
 # --- threads and schedules ---
 
 def test_no_thread_has_a_share_that_it_cannot_send(echo):
-    report = run_bench("-c", 1, "-t", 4, "--idle", 6, "-R", 200, "-d", "500ms", echo)
-    assert report.outcome["unsent_messages"] == 0
-    assert report.outcome["messages"] == 100
-    assert report.outcome["idle_right"] == 6
+    def attempt(_):
+        report = run_bench("-c", 1, "-t", 4, "--idle", 6, "-R", 200, "-d", "500ms", echo)
+        assert report.outcome["messages"] + report.outcome["unsent_messages"] == 100
+        assert report.outcome["idle_right"] == 6
+        return report.outcome["unsent_messages"] == 0  # the last ones, where an echo was late
+    long_enough(attempt, *range(5))
 
 
 def test_one_message_a_second(echo):
-    report = run_bench("-c", 3, "-t", 3, "-R", 1, "-d", "300ms", echo)
-    assert (report.outcome["messages"], report.outcome["unsent_messages"]) == (1, 0)
+    def attempt(_):
+        report = run_bench("-c", 3, "-t", 3, "-R", 1, "-d", "300ms", echo)
+        assert report.outcome["messages"] + report.outcome["unsent_messages"] == 1
+        return report.outcome["unsent_messages"] == 0
+    long_enough(attempt, *range(5))
 
 
 @pytest.mark.parametrize("arrival", ["constant", "poisson"])

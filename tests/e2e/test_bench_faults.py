@@ -10,8 +10,8 @@ import socket
 import pytest
 
 import faulty_server
-from benchrunner import Running, run_bench, run_plain
-from conftest import eventually
+from benchrunner import Running, finish, run_bench, start_bench
+from conftest import eventually, long_enough
 from evil_server import FakeServer
 
 SIZE, AT = 64, 10
@@ -78,22 +78,31 @@ def test_a_connection_that_ends_early(echo, why):
     assert report.outcome["messages"] == 199
 
 
-def test_the_live_report_tells_of_trouble():
+def test_the_live_report_tells_of_trouble(tmp_path):
     """As soon as there is some: who looks on need not wait for the end."""
-    with FakeServer(faulty_server.closing(BEFORE + 7)) as fake:
-        code, _, err = run_plain("-c", 2, "-d", "400ms", "-i", "50ms", "-s", SIZE, f"127.0.0.1:{fake.port}")
+    said = tmp_path / "said"
+    with FakeServer(faulty_server.closing(BEFORE + 7)) as fake, open(said, "w") as err:
+        proc = start_bench("-c", 2, "-d", "1h", "-i", "50ms", "-s", SIZE, f"127.0.0.1:{fake.port}", stderr=err)
+        eventually(lambda: said.read_text().endswith("  1 in trouble\n") or proc.poll() is not None, "a word of it")
+        proc.send_signal(signal.SIGINT)
+        code, _, _ = finish(proc)
     assert code == 1
-    assert err.splitlines()[-1].endswith("  1 in trouble")
+    assert said.read_text().splitlines()[-1].endswith("  1 in trouble")
 
 
 @pytest.mark.parametrize("end", [["-d", "200ms"], ["-n", 200]], ids=["duration", "count"])
 def test_an_echo_that_never_comes(end):
     """It has --timeout from the moment on at which nothing more is sent, however that was determined."""
-    with FakeServer(faulty_server.falling_silent(BEFORE + 7)) as fake:
-        report = run_bench("-c", 2, *end, "-s", SIZE, "--timeout=300ms", f"127.0.0.1:{fake.port}", code=1)
-    assert report.kinds() == {"missing": 1}
-    assert report.troubles["first"][0]["connection"] == 1
-    assert report.outcome["lost_messages"] == 1
+    def attempt(limit):
+        with FakeServer(faulty_server.falling_silent(BEFORE + 7)) as fake:
+            report = run_bench("-c", 2, *end, "-s", SIZE, f"--timeout={limit}ms", f"127.0.0.1:{fake.port}", code=1)
+        if report.kinds() == {"missing": 2}:  # our other echo was late, too
+            return False
+        assert report.kinds() == {"missing": 1}
+        assert report.troubles["first"][0]["connection"] == 1
+        assert report.outcome["lost_messages"] == 1
+        return True
+    long_enough(attempt, 300, 1000, 5000)
 
 
 def test_a_byte_too_many_at_the_very_end():
@@ -141,8 +150,11 @@ def test_each_connection_of_crr_is_checked():
 @pytest.mark.parametrize("load", [[], ["-R", 5000], ["--crr"]], ids=["closed", "open", "crr"])
 def test_the_server_is_killed(server, load):
     srv = server()
-    run = Running("-c", 4, "-d", "1s", *load, f"127.0.0.1:{srv.port}")
+    run = Running("-c", 4, "-d", "1h", *load, f"127.0.0.1:{srv.port}")
     srv.signal(signal.SIGKILL)
+    if "--crr" in load:  # it goes on calling, as it was told to
+        eventually(lambda: " in trouble" in "".join(run.lines), "trouble")
+        run.proc.send_signal(signal.SIGINT)
     report = run.report()
     assert report.code == 1 and report.outcome["verdict"] == "wrong"
     assert report.outcome["messages"] > 0
@@ -181,9 +193,9 @@ def test_some_connections_are_refused():
     with FakeServer(faulty_server.echo) as fake:
         fake.close_after(5)
         report = run_bench("-c", 10, "--connect-rate", 50, "-n", 100, f"127.0.0.1:{fake.port}", code=1)
-    # the sixth may have been in the queue when the listening socket was closed
-    failed = report.kinds()
-    assert failed.get("connect", 0) + failed.get("lost", 0) == 5 and failed["connect"] >= 4
+    # some may have been in the queue when the listening socket was closed
+    failed = {"connect": 0, "lost": 0, **report.kinds()}
+    assert failed["connect"] + failed["lost"] == 5 == sum(failed.values())
     assert report.outcome["connections"] == 10 - failed["connect"]
     eventually(lambda: len(fake.live) == 5)
 

@@ -137,7 +137,7 @@ def test_no_local_port_is_left(network, server):
     srv = server(namespace=ns, endpoint="127.0.0.1:5000")
     srv.serves_fresh_clients = False  # (nor has it a port for us)
     with ns.entered():
-        report = run_bench("--crr", "-c", 2, "-d", "300ms", f"127.0.0.1:{srv.port}", code=1)
+        report = run_bench("--crr", "-c", 2, "-n", 15, f"127.0.0.1:{srv.port}", code=1)
     assert report.outcome["messages"] == report.outcome["connections"] == 10
     assert set(report.kinds()) == {"connect"}
     assert "no local port is free" in report.troubles["first"][0]["text"]
@@ -205,13 +205,15 @@ def test_a_bench_without_a_cpu_says_so(server):
     """It shares one with three others that use all they get."""
     srv = server()
     cpu = min(os.sched_getaffinity(0))
-    hogs = [subprocess.Popen(["taskset", "-c", str(cpu), sys.executable, "-c", "while True: pass"])
-            for _ in range(3)]
+    hogs = [subprocess.Popen(["taskset", "-c", str(cpu), sys.executable, "-c", "print(flush=True)\nwhile True: pass"],
+                             stdout=subprocess.PIPE) for _ in range(3)]
     try:
-        report = run_bench("-c", 4, "-t", 1, "-d", "500ms", f"127.0.0.1:{srv.port}", prefix=["taskset", "-c", str(cpu)])
+        for hog in hogs:
+            hog.stdout.readline()  # it is at it
+        report = run_bench("-c", 50, "-t", 1, "-d", "500ms", f"127.0.0.1:{srv.port}", prefix=["taskset", "-c", str(cpu)])
     finally:
         for hog in hogs:
             hog.kill()
-            hog.wait()
+            hog.communicate()
     assert report.outcome["limited"]
     assert report.cost["bench"]["total_ns"] > 0

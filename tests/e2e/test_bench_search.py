@@ -1,13 +1,14 @@
 """The highest rate (--find-max): of an echo that cannot do more than a known one, and of some that are broken."""
 
 import signal
+import socket
 
 import pytest
 
 import evil_server
 import faulty_server
 from benchrunner import Report, finish, run_bench, run_plain, start_bench
-from conftest import eventually
+from conftest import eventually, long_enough
 from delay_server import DelayServer
 from evil_server import FakeServer
 
@@ -15,14 +16,17 @@ from evil_server import FakeServer
 @pytest.mark.once  # quick enough only as released
 def test_the_highest_rate():
     """One message at a time, each at least 2 ms late: there is no more than 500 a second."""
-    with DelayServer(64, [2]) as server:
-        report = run_bench("-c", 1, "--depth", 1, "-R", 100, "-d", "200ms", "-O", "1ms", "--find-max", "p99<10s",
-                           f"127.0.0.1:{server.port}")
-    found, refuted = report.outcome["search"]["found_rate"], report.outcome["search"]["refuted_rate"]
-    assert 100 <= found <= 500 / 0.99
-    assert found < refuted <= found * 1.02 + 1
-    assert report.plan["rate"] == found and report.outcome["verdict"] == "right"
-    assert "p99" in report.stderr  # each trial was told of
+    def attempt(_):
+        with DelayServer(64, [2]) as server:
+            report = run_bench("-c", 1, "--depth", 1, "-R", 100, "-d", "200ms", "-O", "1ms", "--find-max", "p99<10s",
+                               f"127.0.0.1:{server.port}")
+        found, refuted = report.outcome["search"]["found_rate"], report.outcome["search"]["refuted_rate"]
+        assert found <= 500 / 0.99
+        assert found < refuted <= found * 1.02 + 1
+        assert report.plan["rate"] == found and report.outcome["verdict"] == "right"
+        assert "p99" in report.stderr  # each trial was told of
+        return found >= 100  # else the machine had no time for the first trials
+    long_enough(attempt, *range(4))
 
 
 def test_no_rate_will_do():
@@ -35,12 +39,18 @@ def test_no_rate_will_do():
 # rows: B02
 def test_a_wrong_echo_ends_the_search():
     """It is no matter of the rate: the trials that were right do not make it good."""
+    wrong = []
+
     def wrong_from_the_third(conn):
-        (faulty_server.changed(10) if conn.number >= 3 else faulty_server.echo)(conn)
+        if conn.number < 3:
+            faulty_server.echo(conn)
+        elif conn.sock.recv(1, socket.MSG_PEEK):  # (a bench without a CPU may have nothing to say in so short a time)
+            wrong.append(conn.number)
+            faulty_server.changed(10)(conn)
     with FakeServer(wrong_from_the_third) as fake:
         report = run_bench("-c", 1, "-R", 1000, "-d", "20ms", "-O", "1ms", "--find-max", "p99<10s",
                            f"127.0.0.1:{fake.port}", code=1)
-        assert len(fake.live) == 3  # two that agreed, and the wrong one
+        assert wrong == [len(fake.live)]  # two that agreed, and the wrong one
     assert report.kinds() == {"changed": 1}
 
 
