@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void cancel_ends_a_waiting_receive(struct world *w)
 {
@@ -85,6 +86,27 @@ static void cancel_of_nothing_is_nothing(struct world *w)
     assert_nothing(w);
 }
 
+/* A queue without room leaves the caller unanswered. */
+static void cancel_ends_a_connect_under_way(struct world *w)
+{
+    struct addr addr;
+    struct io_sock out;
+    int listener = listen_on_loopback(&addr), caller;
+
+    assert_int_equal(listen(listener, 0), 0);
+    caller = call(&addr); /* there is room for one all the same */
+    io_sock_init(&out, socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    io_connect(w->io, &out, &addr);
+    assert_nothing(w);
+    io_cancel(w->io, &out);
+    assert_int_equal(out.out, IO_CONNECT);
+    assert_int_equal(expect(w, &out, IO_CONNECT).result, -ECANCELED);
+    io_close(w->io, &out);
+    assert_nothing(w);
+    close(caller);
+    close(listener);
+}
+
 int main(void)
 {
     static const struct fact facts[] = {
@@ -95,6 +117,7 @@ int main(void)
         FACT(cancel_ends_a_stalled_send_and_says_how_far_it_got),
         FACT(cancel_ends_both_directions),
         FACT(cancel_of_nothing_is_nothing),
+        FACT(cancel_ends_a_connect_under_way),
     };
 
     return contract_run("cancelling", facts, sizeof facts / sizeof *facts);
