@@ -29,13 +29,16 @@
 
 #define PROGRAM "meari-server"
 
+#define STATS_MIN_NS (10 * NS_PER_MS)
+#define ACCEPT_DELAY_MAX_NS (3600 * NS_PER_S)
+
 enum { NOT_WRITTEN = 1, BROKE = 1, CANNOT_RUN = 2 }; /* exit codes */
 
 struct options {
     uint64_t backlog, concurrency, clients, workers, buffer, memory, sndbuf, rcvbuf;
-    int64_t idle_ns, lifetime_ns, drain_ns, spin_ns;
+    int64_t idle_ns, lifetime_ns, drain_ns, spin_ns, stats_ns, accept_delay_ns;
     uint64_t verbose;
-    bool classic, quiet, v4, v6;
+    bool classic, accept_pause, quiet, v4, v6;
     int engine, log_format, sandbox;
     const char *congestion, *user, *takeover;
 };
@@ -52,8 +55,9 @@ static const char notes[] =
     "Durations take ns us ms s m h (bare: seconds), counts k m g = 10^3 10^6 10^9,\n"
     "bytes k m g = 2^10 2^20 2^30. Each option is also read from the environment:\n"
     "--idle-timeout is MEARI_IDLE_TIMEOUT; the command line wins.\n"
-    "SIGTERM or SIGINT drains and ends with 0; a second one ends at once. Exit code\n"
-    "2: could not start.\n";
+    "SIGTERM or SIGINT drains and ends with 0; a second one ends at once. SIGUSR1\n"
+    "logs what --stats shows, SIGUSR2 pauses and resumes accepting. Exit code 2:\n"
+    "could not start.\n";
 
 #define ENGINES_MAX 8
 
@@ -133,6 +137,14 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
         {0, "sandbox", "MODE", OPT_CHOICE, &o->sandbox, .choices = sandbox_modes,
          .help = "off, auto (as much as this kernel can) or require:\n"
                  "forbid all that serving does not need (default: auto)"},
+        {0, "stats", "TIME", OPT_DURATION, &o->stats_ns, .min = STATS_MIN_NS,
+         .help = "log so often: clients, reads and bytes a second, who\n"
+                 "waits, SYNs dropped; on a terminal in place"},
+        {0, "accept-delay", "TIME", OPT_DURATION, &o->accept_delay_ns, .max = ACCEPT_DELAY_MAX_NS,
+         .help = "rest for so long before each accept, to watch the\n"
+                 "backlog fill"},
+        {0, "accept-pause", NULL, OPT_SWITCH, &o->accept_pause,
+         .help = "accept nobody until SIGUSR2 comes"},
         {'4', "ipv4", NULL, OPT_SWITCH, &o->v4, .help = "IPv4 only"},
         {'6', "ipv6", NULL, OPT_SWITCH, &o->v6, .help = "IPv6 only"},
         {'q', "quiet", NULL, OPT_SWITCH, &o->quiet,
@@ -231,6 +243,9 @@ static int configure(struct server_config *config, const struct options *o, stru
         .idle_ns = o->idle_ns,
         .lifetime_ns = o->lifetime_ns,
         .drain_ns = o->drain_ns,
+        .stats_ns = o->stats_ns,
+        .accept_delay_ns = o->accept_delay_ns,
+        .accept_pause = o->accept_pause,
         .verbose = o->verbose > 0,
         .family = o->v4   ? AF_INET
                   : o->v6 ? AF_INET6
@@ -268,16 +283,30 @@ static void on_stop_signal(int signo)
     server_stop(serving);
 }
 
+static void on_stats_signal(int signo)
+{
+    (void)signo;
+    server_tell_stats(serving);
+}
+
+static void on_toggle_signal(int signo)
+{
+    (void)signo;
+    server_toggle_accepting(serving);
+}
+
 static void catch_signals(struct server *server)
 {
     serving = server;
+    process_on_signal(SIGUSR1, on_stats_signal);
+    process_on_signal(SIGUSR2, on_toggle_signal);
     process_on_signal(SIGTERM, on_stop_signal);
     process_on_signal(SIGINT, on_stop_signal);
 }
 
 static void let_signals_go(void)
 {
-    static const int over[] = {SIGTERM, SIGINT, 0};
+    static const int over[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, 0};
 
     process_ignore(over);
 }
@@ -330,6 +359,7 @@ int main(int argc, char **argv)
         .idle_ns = NEVER,
         .lifetime_ns = NEVER,
         .drain_ns = 10 * NS_PER_S,
+        .stats_ns = NEVER,
         .sandbox = SANDBOX_AUTO,
     };
     struct server_config config = {.takeover = NULL};

@@ -49,14 +49,16 @@ static const int calls[] = {
     SCMP_SYS(accept4),
     SCMP_SYS(getpeername),
     SCMP_SYS(epoll_ctl),
-    SCMP_SYS(getsockopt), /* TCP_INFO: did a slow reader read? who waits in the backlog? */
+    SCMP_SYS(
+        getsockopt), /* TCP_INFO: did a slow reader read? who waits in the backlog? SO_MEMINFO: who had to go? */
     SCMP_SYS(close),
 
     /* wake-ups through an eventfd, and the log */
     SCMP_SYS(eventfd2), /* the classic engine: one per client */
     SCMP_SYS(read),
     SCMP_SYS(write),
-    SCMP_SYS(writev), /* the C library's last words, such as "stack smashing detected" */
+    SCMP_SYS(pread64), /* the counters of the network, in a file opened before */
+    SCMP_SYS(writev),  /* the C library's last words, such as "stack smashing detected" */
 
     /* time, where the vDSO has to ask the kernel: some virtual machines */
     SCMP_SYS(clock_gettime),
@@ -163,6 +165,8 @@ static int allow_conditionals(scmp_filter_ctx filter)
         {SCMP_SYS(clone), {CLONE_FLAGS_ARG, SCMP_CMP_MASKED_EQ, CLONE_MASK, CLONE_THREAD}},
         /* the name of the interface behind a link-local address */
         {SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, SIOCGIFNAME, 0}},
+        /* the width of the terminal that shows --stats */
+        {SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TIOCGWINSZ, 0}},
         /* each worker enables its ring, and names it to the kernel for as long as it has it */
         {SCMP_SYS(io_uring_register), {1, SCMP_CMP_EQ, IORING_REGISTER_ENABLE_RINGS, 0}},
         {SCMP_SYS(io_uring_register), {1, SCMP_CMP_EQ, IORING_REGISTER_RING_FDS, 0}},

@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -34,6 +35,8 @@
 /* Below PIPE_BUF, so that a pipe takes a line whole or not at all (pipe(7)). */
 #define LINE_MAX_BYTES 3072
 #define SENTENCE_MAX_BYTES 1024
+#define STATUS_MAX_BYTES 512
+#define CLEAR_LINE "\r\033[K"
 
 #define LAST_WORDS_MS 1000
 
@@ -43,10 +46,12 @@ static struct {
     enum log_level most;
     int fd;
     bool is_socket, must_poll;
+    bool is_screen;       /* a terminal that can clear a line */
     pthread_mutex_t lock; /* one line at a time; guards what follows */
     unsigned long dropped;
-    bool torn;       /* the line written last has no end */
-    int patience_ms; /* how long all lines together may still wait for room */
+    bool torn;                     /* the line written last has no end */
+    char status[STATUS_MAX_BYTES]; /* what stays below the log; "": nothing */
+    int patience_ms;               /* how long all lines together may still wait for room */
 } out = {.program = "meari",
          .most = LOG_INFO,
          .fd = STDERR_FILENO,
@@ -70,6 +75,13 @@ static int open_again(void)
     return higher;
 }
 
+static bool is_screen(void)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
 void log_init(const char *program, enum log_format format, enum log_level most)
 {
     struct stat st;
@@ -88,6 +100,8 @@ void log_init(const char *program, enum log_format format, enum log_level most)
     out.most = most;
     out.fd = fd == -1 ? STDERR_FILENO : fd;
     out.patience_ms = 0;
+    out.is_screen = format == LOG_TEXT && is_screen();
+    out.status[0] = '\0';
     out.is_socket = S_ISSOCK(st.st_mode);
     out.must_poll = fd == -1 && !S_ISSOCK(st.st_mode) && !S_ISREG(st.st_mode);
 }
@@ -137,15 +151,28 @@ static ssize_t put_some(const char *line, size_t n)
     return wrote;
 }
 
+/* The line takes the place of the status, which goes on below it. Returns the bytes. */
+static size_t above_status(char *screen, size_t size, const char *line, size_t n)
+{
+    int used = snprintf(screen, size, CLEAR_LINE "%.*s%s", (int)n, line, out.status);
+
+    return used < 0 ? 0 : (size_t)used;
+}
+
 /* Returns whether the line got through, all of it. */
 static bool put(const char *line, size_t n)
 {
+    char screen[LINE_MAX_BYTES + STATUS_MAX_BYTES];
     ssize_t wrote;
 
     if (out.torn) {
         if (put_some("\n", 1) != 1)
             return false;
         out.torn = false;
+    }
+    if (out.status[0]) {
+        n = above_status(screen, sizeof screen, line, n);
+        line = screen;
     }
     wrote = put_some(line, n);
     if (wrote > 0 && wrote < (ssize_t)n)
@@ -254,6 +281,48 @@ static void confess(void)
     n = make_line(line, LOG_WARNING, "log-dropped", &field, 1, sentence);
     if (put(line, n))
         out.dropped = 0;
+}
+
+/* Columns of the terminal, as it is now. */
+static size_t width(void)
+{
+    struct winsize size;
+
+    return ioctl(out.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* One column less than there are, so that no terminal begins a new line; each character takes one. */
+static void cut_status(char *line, size_t columns)
+{
+    size_t used = 0;
+
+    for (; *line; line++) {
+        bool begins = (*line & 0xc0) != 0x80;
+
+        used += begins;
+        if (begins && used >= columns)
+            break;
+    }
+    *line = '\0';
+}
+
+bool log_status(const char *line)
+{
+    char screen[LINE_MAX_BYTES];
+    bool was;
+
+    if (!out.is_screen)
+        return false;
+    pthread_mutex_lock(&out.lock);
+    was = out.status[0];
+    snprintf(out.status, sizeof out.status, "%s", line ? line : "");
+    cut_status(out.status, width());
+    if (was ||
+        out.status
+            [0]) /* one that the terminal does not take now is not missed: the next is newer */
+        (void)put_some(screen, above_status(screen, sizeof screen, "", 0));
+    pthread_mutex_unlock(&out.lock);
+    return true;
 }
 
 void log_patiently(void)

@@ -8,6 +8,8 @@
  * behind standard error does not take at once is dropped and counted, and the count is logged with the
  * first line that gets through again. Any thread may log.
  *
+ * On a terminal one line may be kept in place below the others, for figures that change (log_status).
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -41,6 +43,11 @@ bool log_wants(enum log_level level);
 /* Writes one line. 'fields' has 'n' entries. The sentence is cut at about 1 KiB. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n,
                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* On a terminal, where the log is text: 'line' stays below all lines of the log from here on, cut to the
+ * terminal's width, until another one takes its place or NULL takes it away. It is printable text. Returns false, and
+ * nothing happened, where standard error is no such terminal: then the caller logs it instead. */
+bool log_status(const char *line);
 
 /* Nothing is served any more that a wait could hold up: from here on lines wait for room, a second all together. */
 void log_patiently(void);

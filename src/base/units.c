@@ -100,9 +100,11 @@ int units_duration(int64_t *ret_ns, const char *text)
 }
 
 /* "1.2 s" of 12 tenths: printf's %f would write the locale's decimal point. */
-static const char *tenths_text(char out[static UNITS_TEXT_MAX], uint64_t tenths, const char *unit)
+static const char *tenths_text(char out[static UNITS_TEXT_MAX], uint64_t tenths, const char *gap,
+                               const char *unit)
 {
-    snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 ".%u %s", tenths / 10, (unsigned)(tenths % 10), unit);
+    snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 ".%u%s%s", tenths / 10, (unsigned)(tenths % 10), gap,
+             unit);
     return out;
 }
 
@@ -114,15 +116,34 @@ const char *units_duration_text(char out[static UNITS_TEXT_MAX], int64_t span_ns
     uint64_t seconds = (span + 500000000) / 1000000000;
 
     if (ms_tenths < 10000)
-        return tenths_text(out, ms_tenths, "ms");
+        return tenths_text(out, ms_tenths, " ", "ms");
     if (s_tenths < 600)
-        return tenths_text(out, s_tenths, "s");
+        return tenths_text(out, s_tenths, " ", "s");
     if (seconds < 3600)
         snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
     else
         snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
                  seconds / 60 % 60);
     return out;
+}
+
+/* Likewise: 999,950 is "1.0M". */
+const char *units_count_text(char out[static UNITS_TEXT_MAX], uint64_t n, const char *gap)
+{
+    static const char *const names[] = {"k", "M", "G", "T", "P", "E"};
+    const size_t last = sizeof names / sizeof *names - 1;
+    uint64_t tenth = 100; /* of the unit */
+
+    if (n < 1000) {
+        snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 "%s", n, gap);
+        return out;
+    }
+    for (size_t i = 0;; i++, tenth *= 1000) {
+        uint64_t tenths = n / tenth + (n % tenth >= tenth / 2);
+
+        if (tenths < 10000 || i == last)
+            return tenths_text(out, tenths, gap, names[i]);
+    }
 }
 
 const char *units_bytes_text(char out[static UNITS_TEXT_MAX], uint64_t bytes)
@@ -140,6 +161,6 @@ const char *units_bytes_text(char out[static UNITS_TEXT_MAX], uint64_t bytes)
         uint64_t tenths = (bytes >> shift) * 10 + ((bytes & (one - 1)) * 10 + one / 2) / one;
 
         if (tenths < 10240 || i == last)
-            return tenths_text(out, tenths, names[i]);
+            return tenths_text(out, tenths, " ", names[i]);
     }
 }

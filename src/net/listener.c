@@ -59,33 +59,11 @@ fail:
     return r;
 }
 
-static int read_info(int fd, struct tcp_info *ret)
-{
-    socklen_t len = sizeof *ret;
-
-    *ret = (struct tcp_info){0};
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len) == -1 ? -errno : 0;
-}
-
-int listener_backlog(int fd)
-{
-    struct tcp_info info;
-    int r = read_info(fd, &info);
-
-    return r < 0 ? r : (int)info.tcpi_sacked;
-}
-
-int listener_waiting(int fd)
-{
-    struct tcp_info info;
-    int r = read_info(fd, &info);
-
-    return r < 0 ? r : (int)info.tcpi_unacked;
-}
-
 bool listener_listens(int fd)
 {
-    struct tcp_info info;
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
 
-    return read_info(fd, &info) < 0 || info.tcpi_state == TCP_LISTEN;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1 ||
+           info.tcpi_state == TCP_LISTEN;
 }

@@ -1,8 +1,4 @@
-/* listener.h -- a listening TCP socket, and the queue behind it.
- *
- * Linux keeps two queues per listener: half-open connections (SYN received) and the accept queue of
- * complete ones. The backlog of listen(2) is the limit of the second; it admits one more than its
- * value, and net.core.somaxconn caps it silently (listen(2), net/ipv4/inet_connection_sock.c).
+/* listener.h -- a listening TCP socket. The queues behind it are in backlog.h.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LISTENER_H
@@ -27,13 +23,6 @@ struct listener_config {
  * *ret_fd, which the caller closes; or -errno. */
 int listener_open(int *ret_fd, const struct addr *addr, const struct listener_config *config,
                   struct err *err);
-
-/* The backlog in force, after the kernel capped it: TCP_INFO of a listening socket carries it in
- * tcpi_sacked (net/ipv4/tcp.c, tcp_get_info). Returns it, or -errno. */
-int listener_backlog(int fd);
-
-/* Clients in the accept queue now: tcpi_unacked of the same. Returns their number, or -errno. */
-int listener_waiting(int fd);
 
 /* Does it listen still? Somebody with the privilege may have shut it down (ss -K), or whoever it is shared
  * with; then it never will again. True when the kernel does not say. */

@@ -1,7 +1,7 @@
 /* sock.h -- what is done to a descriptor of a socket: options, addresses, its end.
  *
- * With listener.h this is all that io/ and server/ ask of the kernel besides the operations of an
- * engine, so a simulation replaces these two and the engine, and nothing else (tests/sim/). Functions
+ * With listener.h and backlog.h this is all that io/ and server/ ask of the kernel besides the operations of an
+ * engine, so a simulation replaces these three and the engine, and nothing else (tests/sim/). Functions
  * return 0 or -errno unless they say otherwise.
  *
  * SPDX-License-Identifier: MIT */

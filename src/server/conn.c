@@ -239,6 +239,7 @@ static void conn_echo(struct conn *c, struct worker *w, struct io_buf *buf)
 {
     conn_moved(c, w);
     c->received += buf->len;
+    pace_add(&w->pace.reads, 1);
     if (c->state == CONN_ECHOING) {
         io_send_relaxed(w->io, &c->sock, buf); /* all that follows is to receive again */
         return;
@@ -270,8 +271,10 @@ void conn_sent(struct conn *c, struct worker *w, int result)
         conn_close(c, w, result);
         return;
     }
-    if (result >= 0)
+    if (result >= 0) {
         conn_moved(c, w);
+        pace_add(&w->pace.bytes, (uint64_t)result);
+    }
     if (c->state != CONN_ECHOING) {
         conn_linger(c, w);
         return;

@@ -99,6 +99,8 @@ void crew_reap(struct server *server, bool all)
         if (!all && !atomic_load(&w->over))
             continue;
         crew_join(w);
+        w->server->gone.reads += atomic_load_explicit(&w->pace.reads, memory_order_relaxed);
+        w->server->gone.bytes += atomic_load_explicit(&w->pace.bytes, memory_order_relaxed);
         list_remove(node);
         worker_destroy(w);
     }

@@ -68,7 +68,19 @@ int door_open(struct doorkeeper *door, struct server *server, struct err *err)
     else
         r = err_set(err, ENOMEM, "cannot open the listeners");
     listening_release(fds, door->listeners ? 0 : n);
+    if (r == 0)
+        watch_begin(door);
     return r;
+}
+
+void door_begin(struct doorkeeper *door)
+{
+    const struct server_config *config = &door->server->config;
+    int64_t first_ns = io_now(door->worker->io) + config->accept_delay_ns;
+
+    door->shut = config->accept_pause;
+    for (size_t i = 0; i < door->n; i++)
+        door->listeners[i].not_before_ns = config->accept_delay_ns > 0 ? first_ns : 0;
 }
 
 /* For a server that never ran: one that did has closed them. */
@@ -223,12 +235,15 @@ static void listener_lose(struct door_listener *l, int code)
 /* Who still waits is reset by the kernel, and counted. */
 static void listener_close(struct door_listener *l)
 {
-    int waiting = is_handed_over(l) ? 0 : listener_waiting(l->sock.fd);
+    bool lives_on = is_handed_over(l);
+    struct backlog b;
 
     if (l->held_fd >= 0)
         turn_away(l);
-    if (waiting > 0)
-        l->door->left_waiting += (unsigned)waiting;
+    backlog_read(&l->watched.gauge, &b);
+    backlog_end(&l->watched.gauge);
+    if (b.waiting > 0 && !lives_on)
+        l->door->left_waiting += (uint64_t)b.waiting;
     io_close(l->door->worker->io, &l->sock);
 }
 
@@ -263,6 +278,33 @@ static bool listener_finished(const struct door_listener *l)
            (l->held_fd < 0 && (l->empty || l->lost || !admits_more(l->door) || is_handed_over(l)));
 }
 
+/* The first moment at which it may accept, apart from whatever else it waits for. */
+static int64_t may_accept_ns(const struct door_listener *l)
+{
+    if (atomic_load(&l->door->server->draining))
+        return 0;
+    return l->door->shut ? NEVER : l->not_before_ns;
+}
+
+static void listener_accept(struct door_listener *l)
+{
+    struct doorkeeper *door = l->door;
+
+    if (l->rested)
+        watch_glance(door); /* now it shows what gathered meanwhile */
+    l->rested = false;
+    io_accept(door->worker->io, &l->sock);
+}
+
+/* The accept under way is to end: because nobody shall be taken, or nobody but who waits already. */
+static void listener_hush(struct door_listener *l, bool draining)
+{
+    if (!draining &&
+        admits_more(l->door)) /* stays: the attempt that a cancel makes was made then */
+        l->hushed = true;
+    io_cancel(l->door->worker->io, &l->sock); /* its event brings us back */
+}
+
 /* Whatever this listener can do next: place who is held, accept the next, or close. */
 static void listener_go_on(struct door_listener *l)
 {
@@ -272,8 +314,8 @@ static void listener_go_on(struct door_listener *l)
     if (l->sock.fd < 0)
         return;
     if (l->sock.in != IO_IDLE) {
-        if (draining || !admits_more(door))
-            io_cancel(door->worker->io, &l->sock); /* its event brings us back */
+        if (draining || door->shut || !admits_more(door))
+            listener_hush(l, draining);
         return;
     }
     if (l->held_fd >= 0 && !admits_more(door))
@@ -285,21 +327,58 @@ static void listener_go_on(struct door_listener *l)
         return;
     }
     if (l->lost || l->held_fd >= 0 || !admits_more(door) || door->paused_ns != NEVER ||
-        !want_place(door->server))
+        io_now(door->worker->io) < may_accept_ns(l) || !want_place(door->server))
         return;
-    io_accept(door->worker->io, &l->sock);
+    listener_accept(l);
     if (draining) /* take who waits, do not wait for more (io.h) */
         io_cancel(door->worker->io, &l->sock);
 }
 
-/* Arms the timer for what is due next: the end of a pause or of the drain, a report of the roll. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When a listener that is to rest for a while may go on. */
+static int64_t rest_deadline(const struct doorkeeper *door)
+{
+    int64_t now = io_now(door->worker->io), deadline = NEVER;
+
+    for (size_t i = 0; i < door->n; i++) {
+        const struct door_listener *l = &door->listeners[i];
+
+        if (l->sock.fd >= 0 && l->sock.in == IO_IDLE && may_accept_ns(l) > now)
+            deadline = earlier(deadline, may_accept_ns(l));
+    }
+    return deadline;
+}
+
+/* A listener from which nobody is accepted may fill. */
+static void watch_who_rests(struct doorkeeper *door)
+{
+    for (size_t i = 0; i < door->n; i++) {
+        struct door_listener *l = &door->listeners[i];
+
+        if (l->sock.fd < 0 || l->sock.in != IO_IDLE || l->rested)
+            continue;
+        l->rested = true;
+        watch_expect(door);
+    }
+}
+
+/* Arms the timer for what is due next: the end of a rest, of a pause or of the drain, a look at the queues, a
+ * report of the roll, a line of figures. */
 static void door_schedule(struct doorkeeper *door)
 {
     const struct server *server = door->server;
     int64_t deadline = roll_deadline(&server->roll);
 
-    if (door->paused_ns < deadline)
-        deadline = door->paused_ns;
+    if (!atomic_load(&server->draining))
+        watch_who_rests(door);
+    deadline = earlier(deadline, door->paused_ns);
+    deadline = earlier(deadline, rest_deadline(door));
+    deadline = earlier(deadline, watch_deadline(door));
+    deadline = earlier(deadline, stats_deadline(&server->stats));
     /* once the drain is over, what is still under way ends with its own event */
     if (atomic_load(&server->draining) && io_now(door->worker->io) < server->drain_end_ns &&
         server->drain_end_ns < deadline)
@@ -326,6 +405,15 @@ void door_go_on(struct doorkeeper *door)
     if (closed && !atomic_load(&server->door_closed))
         close_door(server);
     door_schedule(door);
+}
+
+void door_shut(struct doorkeeper *door, bool shut)
+{
+    if (door->shut == shut)
+        return;
+    door->shut = shut;
+    log_event(LOG_NOTICE, shut ? "accepting-paused" : "accepting-resumed", LOG_NO_FIELDS,
+              shut ? "accepting nobody until SIGUSR2" : "accepting again");
 }
 
 void door_abandon(struct doorkeeper *door)
@@ -359,20 +447,33 @@ static bool concerns_client_only(int code)
     }
 }
 
+/* --accept-delay begins anew. */
+static void note_accept(struct door_listener *l)
+{
+    struct doorkeeper *door = l->door;
+    int64_t delay_ns = door->server->config.accept_delay_ns;
+
+    if (delay_ns > 0)
+        l->not_before_ns = io_now(door->worker->io) + delay_ns;
+    watch_expect(door);
+}
+
 void door_accepted(struct door_listener *l, int result)
 {
     struct doorkeeper *door = l->door;
 
     if (result >= 0) {
         l->held_fd = result;
+        note_accept(l);
         door->failed_in_a_row = 0;
     } else if (result == -ECANCELED) {
-        l->empty = true;
+        l->empty = !l->hushed;
     } else if (!concerns_client_only(-result) && !listener_listens(l->sock.fd)) {
         listener_lose(l, -result);
     } else if (!concerns_client_only(-result) || ++door->failed_in_a_row >= FAILURES_MAX) {
         door_pause(door, -result);
     }
+    l->hushed = false;
     door_go_on(door);
 }
 
@@ -384,5 +485,9 @@ void door_expired(struct doorkeeper *door)
         roll_report(&door->server->roll, now, false);
     if (now >= door->paused_ns)
         door->paused_ns = NEVER;
+    if (now >= watch_deadline(door))
+        watch_look(door);
+    if (now >= stats_deadline(&door->server->stats))
+        stats_tick(door->server);
     door_go_on(door);
 }

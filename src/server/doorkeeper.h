@@ -6,7 +6,10 @@
  * given back, or after a pause. It never spins. A client that was accepted and cannot be placed yet is
  * held, unless --clients is reached.
  *
- * Draining, it accepts until the queues are empty, then closes the listeners. Where a successor serves a
+ * For who wants to watch a queue fill, it can be told to rest: before each accept (--accept-delay), or until
+ * told otherwise (--accept-pause, SIGUSR2).
+ *
+ * Draining, it accepts until the queues are empty, whatever it was told, then closes the listeners. Where a successor serves a
  * listener (takeover.h) its queue lives on there, and it is closed at once.
  *
  * SPDX-License-Identifier: MIT */
@@ -16,6 +19,7 @@
 #include "../base/timer.h"
 #include "../io/io.h"
 #include "../net/addr.h"
+#include "watch.h"
 
 #include <stddef.h>
 
@@ -29,6 +33,11 @@ struct door_listener {
     int held_fd; /* accepted, not placed yet; -1: none */
     bool empty;  /* draining: nobody waits here any more */
     bool lost;   /* it listens no more, and we did not end it */
+    bool
+        hushed; /* its accept was cancelled because the door was shut, not to see whether somebody waits */
+    bool rested;           /* no accept was outstanding for a while */
+    int64_t not_before_ns; /* --accept-delay */
+    struct watched watched;
     char text[ADDR_TEXT_MAX];
 };
 
@@ -40,18 +49,26 @@ struct doorkeeper {
     uint64_t admitted;        /* clients so far: the latest one's ordinal */
     unsigned turn;            /* the worker whose turn it is */
     struct timer timer;       /* in worker 0's timers: whatever of the door is due next */
+    bool shut;                /* told to accept nobody; a drain overrules that */
     int64_t paused_ns;        /* out of something: try again then; NEVER: not paused */
     int64_t complained_ns;    /* when that was logged last */
     unsigned failed_in_a_row; /* accepts, by the client's fault */
     uint64_t left_waiting;    /* clients that waited, or were held, when the door closed */
     bool lost;                /* no listener was left, though nobody had asked us to end */
+    struct watch watch;
 };
 
 /* Opens a listener for every address of every endpoint. Returns 0 or -errno, nothing left open. */
 int door_open(struct doorkeeper *door, struct server *server, struct err *err);
 void door_destroy(struct doorkeeper *door);
 
-/* Worker 0 calls these. Something may have changed (it starts, a place was given back, the server drains,
+/* Worker 0 calls these. It is there now: the server can be asked for the time. */
+void door_begin(struct doorkeeper *door);
+
+/* Accept nobody from here on, or go on; door_go_on() is to follow. */
+void door_shut(struct doorkeeper *door, bool shut);
+
+/* Something may have changed (it starts, a place was given back, the server drains,
  * the roll has something to report): do whatever can be done. */
 void door_go_on(struct doorkeeper *door);
 

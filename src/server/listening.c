@@ -237,6 +237,16 @@ static const char *service(const struct server *server, char *out, size_t size)
     return out;
 }
 
+/* What the kernel does not say is what it was asked for. */
+static int backlog_in_force(const struct door_listener *l, int asked)
+{
+    struct backlog_gauge gauge = l->watched.gauge;
+    struct backlog b;
+
+    backlog_read(&gauge, &b);
+    return b.limit == BACKLOG_UNKNOWN ? asked : (int)b.limit;
+}
+
 void listening_announce(const struct server *server)
 {
     const struct doorkeeper *door = &server->door;
@@ -250,10 +260,8 @@ void listening_announce(const struct server *server)
                   "%s; serving with %s", why, engine);
     for (size_t i = 0; i < door->n; i++) {
         const struct door_listener *l = &door->listeners[i];
-        int backlog = listener_backlog(l->sock.fd);
+        int backlog = backlog_in_force(l, asked);
 
-        if (backlog < 0)
-            backlog = asked;
         if (server->config.backlog_given && backlog < asked)
             log_event(LOG_WARNING, "backlog-clamped",
                       LOG_FIELDS({"asked", NULL, asked}, {"backlog", NULL, backlog}),

@@ -89,6 +89,7 @@ int server_create(struct server **ret, const struct server_config *config, struc
     server->config = *config;
     server->budget.limit = config->memory ? config->memory : UINT64_MAX;
     list_init(&server->helpers);
+    server->stats.network_fd = -1;
     roll_init(&server->roll, config->verbose);
     r = create_workers(server, err);
     if (r == 0)
@@ -102,6 +103,8 @@ int server_create(struct server **ret, const struct server_config *config, struc
     server->door.worker = server->workers[0];
     server->workers[0]->door = &server->door;
     server->born_ns = io_now(server->workers[0]->io);
+    door_begin(&server->door);
+    stats_begin(server);
     *ret = server;
     return 0;
 }
@@ -163,6 +166,7 @@ int server_run(struct server *server, struct err *err)
     crew_reap(server, true);
     crew_add_tally(first);
     roll_report(&server->roll, 0, true);
+    stats_end(server);
     takeover_finish(server->config.takeover);
     if (r == 0 && takeover_failed(server->config.takeover))
         r = err_usage(err, "serving began too late to take over");
@@ -174,6 +178,18 @@ int server_run(struct server *server, struct err *err)
 void server_stop(struct server *server)
 {
     atomic_store(&server->stop, true); /* lock-free, so fit for a signal handler */
+    io_wake(server->workers[0]->io);
+}
+
+void server_tell_stats(struct server *server)
+{
+    atomic_store(&server->stats_wanted, true);
+    io_wake(server->workers[0]->io);
+}
+
+void server_toggle_accepting(struct server *server)
+{
+    atomic_fetch_add(&server->toggles, 1);
     io_wake(server->workers[0]->io);
 }
 
@@ -213,9 +229,22 @@ static void tell_workers(struct server *server)
     crew_wake_helpers(server);
 }
 
+/* What SIGUSR1 and SIGUSR2 stand for. */
+static void attend_wishes(struct server *server)
+{
+    unsigned toggles = atomic_load(&server->toggles);
+
+    if ((toggles - server->toggled) % 2 == 1)
+        door_shut(&server->door, !server->door.shut);
+    server->toggled = toggles;
+    if (atomic_exchange(&server->stats_wanted, false))
+        stats_tell(server);
+}
+
 void server_attend(struct server *server)
 {
     crew_reap(server, false);
+    attend_wishes(server);
     if (atomic_load(&server->draining)) {
         /* asked to stop after all, though the service went on elsewhere */
         if (atomic_load(&server->stop) && atomic_load(&server->handed_over) &&
@@ -271,6 +300,7 @@ void server_destroy(struct server *server)
 {
     if (!server)
         return;
+    stats_end(server);
     door_destroy(&server->door);
     destroy_workers(server);
     free(server->workers);

@@ -26,6 +26,7 @@
 #include "confine.h"
 #include "doorkeeper.h"
 #include "roll.h"
+#include "stats.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -36,18 +37,21 @@
 #define LINGER_TOTAL_NS (10 * NS_PER_S)  /* and so long at the most, until the peer's end */
 
 struct server_config {
-    const char *engine;   /* as io_config */
-    int64_t spin_ns;      /* likewise */
-    uint32_t buf_size;    /* bytes of one buffer, */
-    uint64_t memory;      /* and of all of them together; 0: no limit */
-    unsigned workers;     /* threads; does not apply to an engine with a thread per client */
-    uint64_t concurrency; /* clients served at once, at least 1 */
-    uint64_t clients;     /* end after so many were served; 0: never */
-    int64_t idle_ns;      /* cut a connection without a byte for so long; NEVER */
-    int64_t lifetime_ns;  /* cut a connection this old; NEVER */
-    int64_t drain_ns;     /* how long connections may go on after server_stop() */
-    bool verbose;         /* announce every client, in a storm too */
-    int family;           /* AF_UNSPEC, AF_INET or AF_INET6 */
+    const char *engine;      /* as io_config */
+    int64_t spin_ns;         /* likewise */
+    uint32_t buf_size;       /* bytes of one buffer, */
+    uint64_t memory;         /* and of all of them together; 0: no limit */
+    unsigned workers;        /* threads; does not apply to an engine with a thread per client */
+    uint64_t concurrency;    /* clients served at once, at least 1 */
+    uint64_t clients;        /* end after so many were served; 0: never */
+    int64_t idle_ns;         /* cut a connection without a byte for so long; NEVER */
+    int64_t lifetime_ns;     /* cut a connection this old; NEVER */
+    int64_t drain_ns;        /* how long connections may go on after server_stop() */
+    int64_t stats_ns;        /* a line of figures so often; NEVER */
+    int64_t accept_delay_ns; /* rest before each accept; 0: not at all */
+    bool accept_pause;       /* accept nobody until server_toggle_accepting() */
+    bool verbose;            /* announce every client, in a storm too */
+    int family;              /* AF_UNSPEC, AF_INET or AF_INET6 */
     struct listener_config listener;
     bool backlog_given; /* then a smaller one in force is worth a warning */
     const struct endpoint *endpoints;
@@ -68,6 +72,11 @@ struct tally {
     uint64_t buffer_waits; /* of receives, for a buffer of the engine's */
 };
 
+/* What the workers' live counters (worker.h) hold that are gone. */
+struct pace_sum {
+    uint64_t reads, bytes;
+};
+
 struct server {
     struct server_config config;
     struct worker **workers; /* the fixed ones; [0] is the doorkeeper's */
@@ -76,7 +85,9 @@ struct server {
     struct list helpers;    /* one-client workers of the classic engine; worker 0's own */
     struct doorkeeper door;
     struct roll roll;
-    struct tally tally; /* of workers that are gone */
+    struct tally tally;   /* of workers that are gone, */
+    struct pace_sum gone; /* and likewise */
+    struct stats stats;
     struct confined confined;
     int64_t born_ns;
     struct io_budget budget; /* of all workers' buffers */
@@ -87,8 +98,11 @@ struct server {
     atomic_bool door_closed;     /* nobody will come any more */
     atomic_uint threads;         /* of workers, that of server_run() not counted */
     int64_t drain_start_ns, drain_end_ns;
-    atomic_bool stop;        /* server_stop() was called */
-    atomic_bool handed_over; /* server_hand_over() was, with what follows set before */
+    atomic_bool stop;         /* server_stop() was called */
+    atomic_bool stats_wanted; /* so was server_tell_stats(), */
+    atomic_uint toggles;      /* and server_toggle_accepting(), so often */
+    unsigned toggled;         /* of which the door has heard */
+    atomic_bool handed_over;  /* server_hand_over() was, with what follows set before */
     pid_t successor;
     atomic_bool
         hurried; /* after that server_stop() was called, so connections drain as at any end */
@@ -119,11 +133,15 @@ void server_destroy(struct server *server);
 /* Asks the server to drain and end. Safe in a signal handler and in any thread. */
 void server_stop(struct server *server);
 
+/* Asks it to log its figures once, and to accept nobody from here on, or again. Likewise safe. */
+void server_tell_stats(struct server *server);
+void server_toggle_accepting(struct server *server);
+
 /* Another process serves the listeners that 'handed' marks, an entry for each: accept nobody there any more,
  * drain, and end. Called by the thread of takeover.h, once. */
 void server_hand_over(struct server *server, pid_t successor, const bool *handed);
 
-/* Worker 0 was woken: begin to drain if that was asked for, put helpers away. */
+/* Worker 0 was woken: do what was asked for meanwhile, begin to drain, put helpers away. */
 void server_attend(struct server *server);
 
 /* A client is served no longer: its place is free. Any worker may say so. */

@@ -14,6 +14,19 @@
 
 struct conn;
 
+/* What a worker counts while it works, for worker 0 to read at any time (stats.h). Only its own thread writes, so that
+ * counting is a plain load and a plain store, one counter for each event. */
+struct pace {
+    atomic_uint_fast64_t reads; /* receives that brought bytes, */
+    atomic_uint_fast64_t bytes; /* and bytes that went back */
+};
+
+static inline void pace_add(atomic_uint_fast64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
 struct worker {
     struct server *server;
     struct io *io;
@@ -27,6 +40,7 @@ struct worker {
     bool expecting;   /* and that one has not come yet */
     atomic_bool over; /* its thread is about to end */
     struct tally tally;
+    struct pace pace;
     pthread_t thread;
     pthread_mutex_t inbox_lock;
     struct list inbox; /* connections handed over, not started yet */

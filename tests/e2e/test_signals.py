@@ -44,9 +44,9 @@ def behind(srv):
     return eventually(found, "the server behind strace")
 
 
-def catches(pid, signo):
+def catches(pid, signo, mask="SigCgt"):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"SigCgt:\s+(\w+)", status).group(1), 16) >> (signo - 1) & 1
+    return int(re.search(mask + r":\s+(\w+)", status).group(1), 16) >> (signo - 1) & 1
 
 
 # rows: G05
@@ -218,12 +218,47 @@ def ends_with_exactly(srv, clients, count):
 
 
 # rows: G06
-def test_ten_thousand_signals_that_mean_nothing(echo):
+def test_ten_thousand_signals(echo):
+    """Those that mean nothing, and those that make it speak."""
     srv = echo()
     talkers = Talkers(srv, 10)
-    for signo in [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE] * 2500:
+    for signo in [signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGHUP] * 2500:
         srv.signal(signo)
     ends_with_exactly(srv, 10, talkers.end())
+    assert "reads/s" in srv.log
+
+
+# rows: G06
+def test_a_storm_of_pauses(echo):
+    """However many of them come together: the service is whole, and the last word is the log's."""
+    srv = echo()
+    talkers = Talkers(srv, 10)
+    for _ in range(2500):
+        srv.signal(signal.SIGUSR2)
+    newcomer = srv.connect()
+    newcomer.sendall(b"hello")
+    def is_served():
+        paused, again = srv.log.count("accepting nobody"), srv.log.count("accepting again")
+        if paused > again:
+            srv.signal(signal.SIGUSR2)
+            srv.wait_log("^accepting again$", again + 1)
+        return "client 11 connected" in srv.log
+    eventually(is_served, "the newcomer")
+    assert receive_exactly(newcomer, 5) == b"hello"
+    newcomer.close()
+    srv.wait_log("client 11 left")
+    talkers.end()
+
+
+@pytest.mark.parametrize("signo", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_of_the_laboratory_do_no_harm_before_the_start(launch, signo):
+    """They are ignored until they mean something."""
+    srv = launch("127.0.0.1:0", prefix=halted_at("bind"))
+    pid = behind(srv)
+    eventually(lambda: catches(pid, signo, "SigIgn"), "deaf ears")
+    os.kill(pid, signo)
+    srv.wait_ready()
+    assert "paused" not in srv.log and "reads/s" not in srv.log
 
 
 # rows: G06 G07

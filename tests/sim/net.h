@@ -1,6 +1,6 @@
 /* net.h -- the simulated kernel's side of TCP: descriptors, listeners, connections.
  *
- * It implements src/net/sock.h and src/net/listener.h, the receiving, sending and accepting that the
+ * It implements src/net/sock.h, src/net/listener.h and src/net/backlog.h, the receiving, sending and accepting that the
  * simulated engine (engine_sim.c) asks for, and the other end, which the clients (client.h) hold.
  *
  *     client ──▶ up ──▶ server          up, out, down: bounded buffers
@@ -34,6 +34,7 @@ struct ring {
 struct net_listener {
     int fd; /* -1: closed */
     uint32_t backlog;
+    int64_t dropped; /* of those who called while the queue was full */
     unsigned port;
     int64_t in_after_ns; /* as a connection's, below */
     int64_t ignored_ns;  /* since when somebody waits whom the server could take; NEVER: nobody */

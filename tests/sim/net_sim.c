@@ -6,6 +6,7 @@
 #include "../../src/base/clock.h"
 #include "../../src/base/err.h"
 #include "../../src/net/addr.h"
+#include "../../src/net/backlog.h"
 #include "../../src/net/listener.h"
 #include "../../src/net/sock.h"
 #include "choose.h"
@@ -327,19 +328,50 @@ int listener_open(int *ret_fd, const struct addr *addr, const struct listener_co
     return 0;
 }
 
-int listener_backlog(int fd)
-{
-    return (int)net_listener_of(fd)->backlog;
-}
-
 bool listener_listens(int fd)
 {
     return net_listener_of(fd) != NULL;
 }
 
-int listener_waiting(int fd)
+/* --- backlog.h ---------------------------------------------------------------------------------- */
+
+void backlog_begin(struct backlog_gauge *gauge, int fd)
 {
-    return (int)net_listener_of(fd)->waiting;
+    *gauge = (struct backlog_gauge){.fd = fd, .counts = true};
+}
+
+void backlog_end(struct backlog_gauge *gauge)
+{
+    gauge->fd = -1;
+}
+
+void backlog_read(struct backlog_gauge *gauge, struct backlog *ret)
+{
+    const struct net_listener *l;
+
+    *ret = (struct backlog){BACKLOG_UNKNOWN, BACKLOG_UNKNOWN, gauge->dropped};
+    if (gauge->fd == -1)
+        return;
+    l = net_listener_of(gauge->fd);
+    gauge->dropped = l->dropped;
+    *ret = (struct backlog){l->waiting, l->backlog, l->dropped};
+}
+
+int backlog_open_network(void)
+{
+    return -ENOENT;
+}
+
+void backlog_read_network(int fd, struct backlog_network *ret)
+{
+    (void)fd;
+    *ret = (struct backlog_network){BACKLOG_UNKNOWN, BACKLOG_UNKNOWN, BACKLOG_UNKNOWN,
+                                    BACKLOG_UNKNOWN};
+}
+
+int64_t backlog_somaxconn(void)
+{
+    return BACKLOG_UNKNOWN;
 }
 
 /* --- for the engine ----------------------------------------------------------------------------- */
@@ -452,8 +484,12 @@ struct net_conn *net_connect(struct client *client, unsigned listener, bool *ref
     struct net_conn *c = &net.conns[net.n_conns];
 
     *refused = (l->port && l->fd < 0) || net.n_conns == CONNS_MAX;
-    if (*refused || !l->port || l->waiting > l->backlog)
+    if (*refused || !l->port)
         return NULL;
+    if (l->waiting > l->backlog) {
+        l->dropped++;
+        return NULL;
+    }
     net.n_conns++;
     *c = (struct net_conn){
         .id = net.n_conns,

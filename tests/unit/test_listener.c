@@ -190,22 +190,6 @@ TEST(huge_buffers_are_clamped)
     close(fd);
 }
 
-TEST(backlog_in_force_can_be_read)
-{
-    static const int asked[] = {0, 1, 5, LISTENER_BACKLOG_MAX};
-    int most = file_number("/proc/sys/net/core/somaxconn");
-
-    assert_true(most > 0);
-    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        struct addr addr = loopback();
-        int fd = open_listener(&addr, &(struct listener_config){.backlog = asked[i]});
-
-        assert_int_equal(listener_backlog(fd), asked[i] < most ? asked[i] : most);
-        close(fd);
-    }
-    assert_int_equal(listener_backlog(-1), -EBADF);
-}
-
 TEST(second_listener_on_an_address_fails)
 {
     struct addr addr = loopback();
@@ -383,7 +367,6 @@ int main(void)
         cmocka_unit_test(urgent_byte_comes_in_its_place),
         cmocka_unit_test(connections_inherit_the_asked_buffers),
         cmocka_unit_test(huge_buffers_are_clamped),
-        cmocka_unit_test(backlog_in_force_can_be_read),
         cmocka_unit_test(second_listener_on_an_address_fails),
         cmocka_unit_test(address_can_be_listened_on_again_at_once),
         cmocka_unit_test(foreign_address_is_refused),

@@ -322,6 +322,31 @@ TEST(bytes_text_has_one_decimal_from_a_kibibyte_on)
         assert_string_equal(units_bytes_text(out, table[i].bytes), table[i].text);
 }
 
+TEST(count_text_has_one_decimal_from_a_thousand_on)
+{
+    static const struct {
+        uint64_t n;
+        const char *text, *apart;
+    } table[] = {
+        {0, "0", "0 "},
+        {999, "999", "999 "},
+        {1000, "1.0k", "1.0 k"},
+        {48249, "48.2k", "48.2 k"},
+        {48250, "48.3k", "48.3 k"},
+        {999949, "999.9k", "999.9 k"},
+        {999950, "1.0M", "1.0 M"}, /* not "1000.0k" */
+        {3100000, "3.1M", "3.1 M"},
+        {UINT64_C(5000000000000000), "5.0P", "5.0 P"},
+        {UINT64_MAX, "18.4E", "18.4 E"},
+    };
+    char out[UNITS_TEXT_MAX];
+
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        assert_string_equal(units_count_text(out, table[i].n, ""), table[i].text);
+        assert_string_equal(units_count_text(out, table[i].n, " "), table[i].apart);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +361,7 @@ int main(void)
         cmocka_unit_test(malformed_comes_before_too_large),
         cmocka_unit_test(duration_text_has_two_figures_that_matter),
         cmocka_unit_test(bytes_text_has_one_decimal_from_a_kibibyte_on),
+        cmocka_unit_test(count_text_has_one_decimal_from_a_thousand_on),
     };
 
     return cmocka_run_group_tests_name("units", tests, NULL, NULL);
