@@ -37,6 +37,7 @@ struct net_listener {
     int64_t dropped; /* of those who called while the queue was full */
     unsigned port;
     int64_t in_after_ns; /* as a connection's, below */
+    int64_t accepted_ns; /* the latest one; 0: nobody yet */
     int64_t ignored_ns;  /* since when somebody waits whom the server could take; NEVER: nobody */
     struct net_conn *queue[CONNS_MAX];
     uint32_t waiting;

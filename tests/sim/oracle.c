@@ -33,6 +33,7 @@ static struct {
 /* As the log tells it. */
 static struct {
     uint64_t came, left, bytes;
+    uint64_t dropped; /* SYNs, in the latest line of figures */
 } told;
 
 static int64_t later(int64_t a, int64_t b)
@@ -86,7 +87,7 @@ void oracle_begin(void)
 {
     expected.tally = (struct tally){0};
     expected.admitted = expected.left_waiting = expected.waits = 0;
-    told.came = told.left = told.bytes = 0;
+    told.came = told.left = told.bytes = told.dropped = 0;
 }
 
 void oracle_progress(void)
@@ -148,9 +149,22 @@ static int64_t last_moved(const struct net_conn *c)
 
 /* --- the kernel reports ------------------------------------------------------------------------- */
 
+/* Is the door open at this moment, and the rest before an accept over? */
+static void check_welcome(struct net_listener *l)
+{
+    if (!world.stopped && world.shut && overdue(world.shut_ns, 0))
+        fail("somebody is accepted on port %u while the door is shut", l->port);
+    if (!world.stopped && l->accepted_ns && world.config.accept_delay_ns &&
+        premature(l->accepted_ns, world.config.accept_delay_ns))
+        fail("somebody is accepted on port %u before the delay is over", l->port);
+    l->accepted_ns = world.now_ns;
+    l->ignored_ns = NEVER; /* whoever waits still begins to wait for the next one */
+}
+
 void oracle_accept(struct net_conn *c)
 {
     c->accepted_ns = world.now_ns;
+    check_welcome(c->listener);
     oracle_progress();
     if (count_inside(is_anybody) > world.config.concurrency + net.n_listeners)
         fail("%" PRIu64 " clients are accepted, with --concurrency %" PRIu64,
@@ -378,13 +392,14 @@ static void check_queue(struct net_listener *l)
 {
     bool asked = l->sock && l->sock->in == IO_ACCEPT;
     bool could = world.running && l->fd >= 0 && l->waiting > 0 && !asked && !all_came() &&
-                 count_inside(is_anybody) < world.config.concurrency;
+                 count_inside(is_anybody) < world.config.concurrency &&
+                 (world.stopped || !world.shut);
 
     if (!could)
         l->ignored_ns = NEVER;
     else if (l->ignored_ns == NEVER)
         l->ignored_ns = world.now_ns;
-    else if (overdue(l->ignored_ns, 0))
+    else if (overdue(l->ignored_ns, world.stopped ? 0 : world.config.accept_delay_ns))
         fail("stuck: %u clients wait on port %u though there is a place", l->waiting, l->port);
 }
 
@@ -413,13 +428,42 @@ void oracle_time(void)
 
 /* --- the log ------------------------------------------------------------------------------------ */
 
+/* Between the reading and the line time may have passed, but not backwards. */
+static void check_dropped(uint64_t dropped)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < net.n_listeners; i++)
+        all += (uint64_t)net.listeners[i].dropped;
+    if (dropped > all || dropped < told.dropped)
+        fail("the figures have %" PRIu64 " SYNs dropped, before it was %" PRIu64
+             ", and it is %" PRIu64,
+             dropped, told.dropped, all);
+    told.dropped = dropped;
+}
+
+/* "clients 12 | 48.2k reads/s | 3.1 MB/s | backlog 6/5 FULL | 4 SYNs dropped" */
+static void check_figures(const char *line)
+{
+    const char *last = strstr(line, " SYN");
+    uint64_t dropped;
+
+    while (last && last > line && last[-1] != ' ')
+        last--;
+    if (!last || sscanf(last, "%" SCNu64, &dropped) != 1)
+        fail("figures without SYNs: %s", line);
+    check_dropped(dropped);
+}
+
 void oracle_log(const char *line)
 {
     uint64_t client, came, left, bytes;
     const char *echoed;
 
-    if (sscanf(line, "and more: %" SCNu64 " connected, %" SCNu64 " left, %" SCNu64, &came, &left,
-               &bytes) == 3) {
+    if (strncmp(line, "clients ", 8) == 0)
+        check_figures(line);
+    else if (sscanf(line, "and more: %" SCNu64 " connected, %" SCNu64 " left, %" SCNu64, &came,
+                    &left, &bytes) == 3) {
         told.came += came;
         told.left += left;
         told.bytes += bytes;
@@ -439,6 +483,20 @@ static void same(const char *what, uint64_t says, uint64_t is)
 {
     if (says != is)
         fail("the server counts %" PRIu64 " %s, and it was %" PRIu64, says, what, is);
+}
+
+/* The live counters know of nothing that was sent in part, as a connection broke or was cut. */
+static void check_paces(const struct server *server)
+{
+    uint64_t bytes = server->gone.bytes;
+
+    for (unsigned i = 0; i < server->n_workers; i++)
+        bytes += atomic_load(&server->workers[i]->pace.bytes);
+    if (bytes > expected.tally.bytes)
+        fail("the live counters have %" PRIu64 " bytes, and it was %" PRIu64, bytes,
+             expected.tally.bytes);
+    if (!expected.tally.cut && !expected.tally.resets)
+        same("bytes live", bytes, expected.tally.bytes);
 }
 
 /* Everybody is announced, one by one or in a sum, unless a line was lost. */
@@ -464,6 +522,7 @@ void oracle_ended(void)
     same("clients left waiting", server->door.left_waiting, expected.left_waiting);
     same("places taken", atomic_load(&server->places), 0);
     check_log();
+    check_paces(server);
     if (!world.stopped && !all_came() && !world.start_failed)
         fail("the server ends, and nothing asked for it");
 }

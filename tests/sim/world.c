@@ -81,7 +81,6 @@ static void draw_config(struct server_config *config)
         .idle_ns = draw_limit(),
         .lifetime_ns = draw_limit(),
         .drain_ns = drains_ns[choose(4)],
-        .stats_ns = NEVER,
         .memory = choose(8) < 7 ? 0 : choose_size(512 * 1024),
         .verbose = choose(2),
         .family = AF_UNSPEC,
@@ -105,9 +104,26 @@ static void draw_contention(void)
     world.config.idle_ns = world.config.lifetime_ns = NEVER;
 }
 
+/* What is for watching a queue: the door is shut and opened, and rests; it is open at last. */
+static void draw_laboratory(void)
+{
+    struct server_config *config = &world.config;
+
+    if (choose(4) == 3) {
+        config->accept_pause = world.shut = choose(2);
+        world.toggles = 2 * choose(3) + world.shut;
+        world.toggle_ns = world.now_ns + choose_span(NS_PER_S);
+    }
+    config->accept_delay_ns = choose(8) < 7 ? 0 : choose_span(500 * NS_PER_MS);
+    config->stats_ns = choose(8) < 7 ? NEVER : 10 * NS_PER_MS + choose_span(2 * NS_PER_S);
+}
+
 static void draw_world(void)
 {
-    world = (struct world){.now_ns = WORLD_BEGIN_NS, .stop_ns = NEVER, .place_ns = WORLD_BEGIN_NS};
+    world = (struct world){.now_ns = WORLD_BEGIN_NS,
+                           .stop_ns = NEVER,
+                           .place_ns = WORLD_BEGIN_NS,
+                           .shut_ns = WORLD_BEGIN_NS};
     draw_faults(&world.faults);
     draw_config(&world.config);
     if (choose(8) == 7)
@@ -118,6 +134,7 @@ static void draw_world(void)
         world.famine_ns[0] = world.now_ns + choose_span(10 * NS_PER_S);
         world.famine_ns[1] = world.famine_ns[0] + choose_span(5 * NS_PER_S);
     }
+    draw_laboratory();
     world.faults_on = choose(16) == 15;
     net.n_listeners = (unsigned)world.config.n_endpoints; /* for the clients' scripts */
     clients_begin(1 + choose(CLIENTS_MAX));
@@ -217,7 +234,7 @@ static int64_t task_ready_ns(const struct task *t)
 struct outlook {
     struct task *tasks[256];
     uint32_t n;
-    bool clients, stop;
+    bool clients, stop, toggle;
     int64_t late_ns; /* since when the one that waits longest could go on */
     int64_t next_ns;
 };
@@ -250,6 +267,7 @@ static void look(struct outlook *o)
     }
     look_at_time(o, clients_next(), &o->clients);
     look_at_time(o, world.stopped ? NEVER : world.stop_ns, &o->stop);
+    look_at_time(o, world.toggles ? world.toggle_ns : NEVER, &o->toggle);
 }
 
 static void pass_time(int64_t to_ns)
@@ -284,6 +302,22 @@ static void stop(void)
         server_stop(world.server);
 }
 
+/* SIGUSR2, and SIGUSR1. Before the server runs, and when it has ended, they are ignored. */
+static void toggle(void)
+{
+    if (!world.running) {
+        world.toggle_ns = world.now_ns + NS_PER_MS;
+        return;
+    }
+    world.toggles--;
+    world.toggle_ns = world.now_ns + choose_span(2 * NS_PER_S);
+    world.shut = !world.shut;
+    world.shut_ns = world.now_ns;
+    trace("server_toggle_accepting(): %s", world.shut ? "nobody" : "again");
+    server_toggle_accepting(world.server);
+    server_tell_stats(world.server);
+}
+
 /* Lets one thing happen. Returns false when nothing ever will. */
 static bool step(void)
 {
@@ -295,7 +329,7 @@ static bool step(void)
     look(&o);
     if (make_late(&o))
         return true;
-    n = o.n + o.clients + o.stop;
+    n = o.n + o.clients + o.stop + o.toggle;
     if (n == 0 && o.next_ns == NEVER)
         return false;
     if (n == 0) {
@@ -307,8 +341,10 @@ static bool step(void)
         task_resume(o.tasks[i]);
     else if (o.clients && i == o.n)
         (void)clients_act();
-    else
+    else if (o.stop && i == o.n + o.clients)
         stop();
+    else
+        toggle();
     return true;
 }
 
@@ -385,6 +421,9 @@ static void tell(void)
     trace("idle %lld ms, lifetime %lld ms, drain %lld ms; kernel buffers %u, %u, %u",
           in_ms(c->idle_ns), in_ms(c->lifetime_ns), in_ms(c->drain_ns), net.sndbuf, net.rcvbuf,
           net.client_rcvbuf);
+    trace("door %s and toggled %u times, accept delay %lld ms, figures each %lld ms",
+          c->accept_pause ? "shut" : "open", world.toggles, in_ms(c->accept_delay_ns),
+          in_ms(c->stats_ns));
     trace(
         "per mille: short recv %u, short send %u, late %u, event %u, wake %u, preempt %u, spurious %u, "
         "early end %u, stale clock %u, memory %u, thread %u, accept %u, network %u, log %u",

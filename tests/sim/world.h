@@ -43,6 +43,10 @@ struct world {
     int64_t famine_ns[2];  /* no memory at all from .. to */
     int64_t stop_ns;       /* when server_stop() is called, or was; NEVER: not drawn yet */
     bool stopped;          /* it was */
+    int64_t toggle_ns;     /* when server_toggle_accepting() is called next, */
+    uint32_t toggles;      /* and how often still; server_tell_stats() is called with it */
+    bool shut;             /* nobody is to be accepted, */
+    int64_t shut_ns;       /* since then */
     int64_t place_ns;      /* when there was no place free the last time */
     bool running;          /* in server_run() */
     bool start_failed;     /* server_run() could not begin */
