@@ -366,24 +366,34 @@ static void watch_who_rests(struct doorkeeper *door)
     }
 }
 
-/* Arms the timer for what is due next: the end of a rest, of a pause or of the drain, a look at the queues, a
- * report of the roll, a line of figures. */
-static void door_schedule(struct doorkeeper *door)
+/* When the door itself has something to do: at the end of a rest, of a pause or of the drain. */
+static int64_t act_deadline(const struct doorkeeper *door)
 {
     const struct server *server = door->server;
-    int64_t deadline = roll_deadline(&server->roll);
+    int64_t deadline = earlier(door->paused_ns, rest_deadline(door));
 
-    if (!atomic_load(&server->draining))
-        watch_who_rests(door);
-    deadline = earlier(deadline, door->paused_ns);
-    deadline = earlier(deadline, rest_deadline(door));
-    deadline = earlier(deadline, watch_deadline(door));
-    deadline = earlier(deadline, stats_deadline(&server->stats));
     /* once the drain is over, what is still under way ends with its own event */
-    if (atomic_load(&server->draining) && io_now(door->worker->io) < server->drain_end_ns &&
-        server->drain_end_ns < deadline)
-        deadline = server->drain_end_ns;
-    timer_set(&door->worker->timers, &door->timer, deadline);
+    if (atomic_load(&server->draining) && io_now(door->worker->io) < server->drain_end_ns)
+        deadline = earlier(deadline, server->drain_end_ns);
+    return deadline;
+}
+
+/* When there is something to look at or to say. */
+static int64_t tell_deadline(const struct doorkeeper *door)
+{
+    const struct server *server = door->server;
+    int64_t deadline = earlier(roll_deadline(&server->roll), stats_deadline(&server->stats));
+
+    return earlier(deadline, watch_deadline(door));
+}
+
+/* Arms the timer for what is due next. */
+static void door_schedule(struct doorkeeper *door)
+{
+    if (!atomic_load(&door->server->draining))
+        watch_who_rests(door);
+    door->act_ns = act_deadline(door);
+    timer_set(&door->worker->timers, &door->timer, earlier(door->act_ns, tell_deadline(door)));
 }
 
 static void close_door(struct server *server)
@@ -477,17 +487,27 @@ void door_accepted(struct door_listener *l, int result)
     door_go_on(door);
 }
 
+static void tell_what_is_due(struct doorkeeper *door, int64_t now)
+{
+    struct server *server = door->server;
+
+    if (now >= roll_deadline(&server->roll))
+        roll_report(&server->roll, now, false);
+    if (now >= watch_deadline(door))
+        watch_look(door);
+    if (now >= stats_deadline(&server->stats))
+        stats_tick(server);
+}
+
 void door_expired(struct doorkeeper *door)
 {
     int64_t now = io_now(door->worker->io);
 
-    if (now >= roll_deadline(&door->server->roll))
-        roll_report(&door->server->roll, now, false);
+    tell_what_is_due(door, now);
     if (now >= door->paused_ns)
         door->paused_ns = NEVER;
-    if (now >= watch_deadline(door))
-        watch_look(door);
-    if (now >= stats_deadline(&door->server->stats))
-        stats_tick(door->server);
-    door_go_on(door);
+    if (now >= door->act_ns)
+        door_go_on(door);
+    else
+        door_schedule(door);
 }

@@ -48,7 +48,8 @@ struct doorkeeper {
     size_t n;
     uint64_t admitted;        /* clients so far: the latest one's ordinal */
     unsigned turn;            /* the worker whose turn it is */
-    struct timer timer;       /* in worker 0's timers: whatever of the door is due next */
+    struct timer timer;       /* in worker 0's timers: whatever of the door is due next, */
+    int64_t act_ns;           /* and when that may concern who is accepted */
     bool shut;                /* told to accept nobody; a drain overrules that */
     int64_t paused_ns;        /* out of something: try again then; NEVER: not paused */
     int64_t complained_ns;    /* when that was logged last */

@@ -115,7 +115,7 @@ static void draw_laboratory(void)
         world.toggle_ns = world.now_ns + choose_span(NS_PER_S);
     }
     config->accept_delay_ns = choose(8) < 7 ? 0 : choose_span(500 * NS_PER_MS);
-    config->stats_ns = choose(8) < 7 ? NEVER : 10 * NS_PER_MS + choose_span(2 * NS_PER_S);
+    config->stats_ns = choose(8) < 7 ? NEVER : 500 * NS_PER_MS + choose_span(5 * NS_PER_S);
 }
 
 static void draw_world(void)
