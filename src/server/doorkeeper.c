@@ -292,7 +292,7 @@ static void listener_accept(struct door_listener *l)
 
     if (l->rested)
         watch_glance(door); /* now it shows what gathered meanwhile */
-    l->rested = false;
+    l->rested = l->crowded = false;
     io_accept(door->worker->io, &l->sock);
 }
 
@@ -362,6 +362,7 @@ static void watch_who_rests(struct doorkeeper *door)
         if (l->sock.fd < 0 || l->sock.in != IO_IDLE || l->rested)
             continue;
         l->rested = true;
+        l->crowded = atomic_load(&door->server->places) >= door->server->config.concurrency;
         watch_expect(door);
     }
 }
@@ -417,13 +418,24 @@ void door_go_on(struct doorkeeper *door)
     door_schedule(door);
 }
 
+static void tell_shut(const struct doorkeeper *door)
+{
+    log_event(LOG_NOTICE, door->shut ? "accepting-off" : "accepting-on", LOG_NO_FIELDS,
+              door->shut ? "accepting nobody until SIGUSR2" : "accepting again");
+}
+
 void door_shut(struct doorkeeper *door, bool shut)
 {
     if (door->shut == shut)
         return;
     door->shut = shut;
-    log_event(LOG_NOTICE, shut ? "accepting-paused" : "accepting-resumed", LOG_NO_FIELDS,
-              shut ? "accepting nobody until SIGUSR2" : "accepting again");
+    tell_shut(door);
+}
+
+void door_announce(const struct doorkeeper *door)
+{
+    if (door->shut)
+        tell_shut(door);
 }
 
 void door_abandon(struct doorkeeper *door)

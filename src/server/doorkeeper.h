@@ -30,12 +30,12 @@ struct worker;
 struct door_listener {
     struct io_sock sock; /* fd -1: closed */
     struct doorkeeper *door;
-    int held_fd; /* accepted, not placed yet; -1: none */
-    bool empty;  /* draining: nobody waits here any more */
-    bool lost;   /* it listens no more, and we did not end it */
-    bool
-        hushed; /* its accept was cancelled because the door was shut, not to see whether somebody waits */
-    bool rested;           /* no accept was outstanding for a while */
+    int held_fd;           /* accepted, not placed yet; -1: none */
+    bool empty;            /* draining: nobody waits here any more */
+    bool lost;             /* it listens no more, and we did not end it */
+    bool hushed;           /* its accept was cancelled to shut the door, not to see who waits */
+    bool rested;           /* no accept was outstanding for a while, */
+    bool crowded;          /* because there was no place */
     int64_t not_before_ns; /* --accept-delay */
     struct watched watched;
     char text[ADDR_TEXT_MAX];
@@ -68,6 +68,9 @@ void door_begin(struct doorkeeper *door);
 
 /* Accept nobody from here on, or go on; door_go_on() is to follow. */
 void door_shut(struct doorkeeper *door, bool shut);
+
+/* Logs that it is shut, if it is. */
+void door_announce(const struct doorkeeper *door);
 
 /* Something may have changed (it starts, a place was given back, the server drains,
  * the roll has something to report): do whatever can be done. */

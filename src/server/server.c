@@ -153,6 +153,7 @@ int server_run(struct server *server, struct err *err)
 
     if (r == 0) {
         listening_announce(server);
+        door_announce(&server->door);
         confine_announce(&server->confined);
         door_go_on(&server->door);
         tell_ready(server);
@@ -234,7 +235,7 @@ static void attend_wishes(struct server *server)
 {
     unsigned toggles = atomic_load(&server->toggles);
 
-    if ((toggles - server->toggled) % 2 == 1)
+    if ((toggles - server->toggled) % 2 == 1 && !atomic_load(&server->draining))
         door_shut(&server->door, !server->door.shut);
     server->toggled = toggles;
     if (atomic_exchange(&server->stats_wanted, false))

@@ -67,14 +67,15 @@ static const char *larger_queue(const struct doorkeeper *door, const struct back
 }
 
 /* Why they wait, and what to change. */
-static const char *advice(const struct doorkeeper *door, const struct backlog *b, char *out,
-                          size_t size)
+static const char *advice(const struct door_listener *l, char *out, size_t size)
 {
+    const struct doorkeeper *door = l->door;
     const struct server *server = door->server;
+    const struct backlog *b = &l->watched.latest;
 
     if (door->shut)
         return "accepting is paused, and SIGUSR2 resumes it";
-    if (atomic_load(&server->places) >= server->config.concurrency)
+    if (l->crowded || atomic_load(&server->places) >= server->config.concurrency)
         snprintf(out, size,
                  "--concurrency %" PRIu64 " is reached, and a larger one serves more; %s",
                  server->config.concurrency, larger_queue(door, b));
@@ -110,8 +111,7 @@ static void tell(struct door_listener *l, int64_t dropped)
     log_event(LOG_WARNING, "backlog-full",
               LOG_FIELDS({"address", l->text, 0}, {"waiting", NULL, b->waiting},
                          {"backlog", NULL, b->limit}, {"syns_dropped", NULL, dropped}),
-              "%s: %s", finding(l, dropped, what, sizeof what),
-              advice(l->door, b, more, sizeof more));
+              "%s: %s", finding(l, dropped, what, sizeof what), advice(l, more, sizeof more));
 }
 
 /* --- looking ------------------------------------------------------------------------------------ */

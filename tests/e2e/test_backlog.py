@@ -3,6 +3,7 @@ watched filling and emptying. Each in a network of its own, so that the kernel's
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -99,6 +100,7 @@ def ask_between_drops(srv):
 def test_twelve_connects_to_a_backlog_of_five(lab, engine):
     """Six wait, the SYNs of six are dropped and counted; when accepting goes on, all twelve are served."""
     srv = lab("--engine", engine, "--backlog", "5", "--accept-pause")
+    srv.wait_log("^accepting nobody until SIGUSR2$")
     socks = call(srv, 12)
     answer, kernel = ask_between_drops(srv)
     assert answer["waiting"] == "6" and answer["limit"] == "5" and answer["full"]
@@ -255,15 +257,26 @@ def test_drops_that_nobody_saw_happen_are_logged_before_accepting_goes_on(lab):
     assert 1 <= int(line) <= netstat(srv)["ListenDrops"]
 
 
-def test_an_idle_server_looks_at_nothing(lab):
-    """After the last client there is one more look, and then none."""
-    srv = lab("--backlog", "5")
-    with srv.connect() as sock:
-        assert echoes(sock)
-    eventually(srv.is_quiet, "sleep")
-    before = srv.switches()
-    time.sleep(0.7)
-    assert srv.switches() == before
+def timeout_ms(pid):
+    """Of the epoll_wait(2) that the first thread is in: -1 is for ever. None while it is in something else."""
+    words = pathlib.Path(f"/proc/{pid}/task/{pid}/syscall").read_text().split()
+    if words[0] in ("running", "-1"):
+        return None
+    timeout = int(words[4], 16) & 0xFFFFFFFF
+    return -1 if timeout == 0xFFFFFFFF else timeout
+
+
+def test_an_idle_server_does_not_look(lab):
+    """Once there is nothing to see it sleeps without a deadline; while somebody waits it has one."""
+    srv = lab("--engine", "epoll", "--backlog", "5")
+    for _ in range(2):
+        eventually(lambda: timeout_ms(srv.pid) == -1, "a sleep without end")
+        with srv.connect() as sock:
+            assert echoes(sock)
+    srv.signal(signal.SIGUSR2)
+    eventually(lambda: (timeout_ms(srv.pid) or -1) > 0, "a look to come")
+    srv.signal(signal.SIGUSR2)
+    eventually(lambda: timeout_ms(srv.pid) == -1, "a sleep without end")
 
 
 # --- --stats ------------------------------------------------------------------------------------
@@ -344,10 +357,23 @@ def test_a_kernel_that_does_not_tell(server):
     srv.wait_log(r"^clients 0 \| 0 reads/s \| 0 B/s \| backlog n/a \| n/a SYNs dropped$")
 
 
-def test_the_separator_follows_the_locale(server):
-    srv = server(env={"LC_ALL": "C.UTF-8"})
+@pytest.mark.parametrize("locale,dot", [("C.UTF-8", "·"), ("C", "\\|"), ("not_Installed.UTF-8", "\\|")])
+def test_the_separator_follows_the_locale(server, locale, dot):
+    srv = server(env={"LC_ALL": locale})
     srv.signal(signal.SIGUSR1)
-    srv.wait_log(r"^clients 0 · 0 reads/s · 0 B/s · backlog 0/\d+ · 0 SYNs dropped$")
+    srv.wait_log(r"^clients 0 %s 0 reads/s %s 0 B/s %s backlog 0/\d+ %s 0 SYNs dropped$" % (dot, dot, dot, dot))
+
+
+def test_whoever_it_becomes_can_read_them(launch, network):
+    """The file with the network's counters is open before."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    srv = launch("--user", "nobody", "--sandbox", "require", "--log-format", "json", "127.0.0.1:0",
+                 namespace=network())
+    srv.wait_log("confined")
+    srv.signal(signal.SIGUSR1)
+    stats = eventually(lambda: figures(srv), "figures")[0]
+    assert stats["listen_drops"] == stats["syns_dropped"] == stats["waiting"] == 0
 
 
 def test_quiet_servers_answer(lab):
