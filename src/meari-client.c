@@ -16,6 +16,7 @@
 #include "net/dial.h"
 #include "net/endpoint.h"
 #include "net/sock.h"
+#include "net/synretry.h"
 #include "version.h"
 
 #include <errno.h>
@@ -97,10 +98,27 @@ static void choose_locale(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* What it took is told to who asks for it (-v). */
+static void tell_connected(int fd, const struct addr *to)
+{
+    char text[ADDR_TEXT_MAX], retry[SYNRETRY_TEXT_MAX];
+    uint32_t retries = sock_retransmits(fd); /* nothing but SYNs so far */
+
+    addr_text(text, to);
+    if (retries == 0)
+        log_event(LOG_DEBUG, "connected", LOG_FIELDS({"server", text, 0}), "connected to %s", text);
+    else
+        log_event(LOG_DEBUG, "connected",
+                  LOG_FIELDS({"server", text, 0}, {"syn_retries", NULL, retries}),
+                  "connected to %s; its SYN needed %s: %s", text,
+                  synretry_text(retry, retries, synretry_linear()),
+                  synretry_reason(addr_is_loopback(to)));
+}
+
 static int call(int *ret_fd, const struct endpoint *e, const struct options *o, struct err *err)
 {
     int family = o->v4 ? AF_INET : o->v6 ? AF_INET6 : AF_UNSPEC;
-    char name[ENDPOINT_TEXT_MAX], text[ADDR_TEXT_MAX];
+    char name[ENDPOINT_TEXT_MAX];
     struct addr *list, reached;
     size_t n;
     int r = endpoint_resolve(&list, &n, e, family, err);
@@ -114,8 +132,7 @@ static int call(int *ret_fd, const struct endpoint *e, const struct options *o, 
     sock_set(*ret_fd, IPPROTO_TCP, TCP_NODELAY, 1);
     sock_set(*ret_fd, SOL_SOCKET, SO_OOBINLINE,
              1); /* an "urgent" byte is a byte of the echo, too */
-    log_event(LOG_DEBUG, "connected", LOG_FIELDS({"server", addr_text(text, &reached), 0}),
-              "connected to %s", addr_text(text, &reached));
+    tell_connected(*ret_fd, &reached);
     return 0;
 }
 

@@ -96,6 +96,7 @@ void environment_read_below(struct environment *ret, const char *root)
     read_cpu(ret->cpu, sizeof ret->cpu, root);
     ret->cpus = usable_cpus();
     ret->somaxconn = read_number(root, "/proc/sys/net/core/somaxconn");
+    ret->syn_linear = (int)read_number(root, "/proc/sys/net/ipv4/tcp_syn_linear_timeouts");
     read_line(ret->clocksource, sizeof ret->clocksource, root,
               "/sys/devices/system/clocksource/clocksource0/current_clocksource");
 }

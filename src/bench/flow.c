@@ -75,7 +75,7 @@ static void close_flow(struct flow *f)
         return;
     }
     drop_messages(f);
-    l->retransmits += sock_retransmits(f->sock.fd);
+    l->retransmits += io_retransmits(l->io, &f->sock);
     io_close(l->io, &f->sock);
     f->state = FLOW_CLOSED;
     free(f->evidence);
@@ -108,6 +108,7 @@ void flow_abandon(struct flow *f)
     switch (f->state) {
     case FLOW_CONNECTING:
         complain(f, TROUBLE_CONNECT, "did not connect in time");
+        load_not_connected(f->load, io_retransmits(f->load->io, &f->sock));
         close_flow(f);
         break;
     case FLOW_OPEN:
@@ -151,7 +152,7 @@ static void lose(struct flow *f, int result)
 
 /* --- the beginning ------------------------------------------------------------------------------ */
 
-static void dial_failed(struct flow *f, int code);
+static void dial_failed(struct flow *f, int code, uint32_t syn_retries);
 
 /* Returns the descriptor or -errno. A run with another congestion control than was asked for would be another run. */
 static int create_sock(const struct plan *plan, int family, const struct addr *from)
@@ -183,7 +184,7 @@ void flow_dial(struct flow *f)
         from = &plan->binds[f->connection % plan->n_binds];
     fd = create_sock(plan, to->sa.sa_family, from);
     if (fd < 0) {
-        dial_failed(f, -fd);
+        dial_failed(f, -fd, 0);
         return;
     }
     io_sock_init(&f->sock, fd);
@@ -193,7 +194,7 @@ void flow_dial(struct flow *f)
 }
 
 /* Another address may answer; when none does, the last one's reason is the reason. */
-static void dial_failed(struct flow *f, int code)
+static void dial_failed(struct flow *f, int code, uint32_t syn_retries)
 {
     struct load *l = f->load;
 
@@ -204,8 +205,13 @@ static void dial_failed(struct flow *f, int code)
     }
     if (code == EADDRNOTAVAIL)
         complain(f, TROUBLE_CONNECT, "no local port is free any more (see --bind)");
+    else if (code == ETIMEDOUT && syn_retries > 0)
+        complain(f, TROUBLE_CONNECT, "cannot connect: %s, with %" PRIu32 " SYNs unanswered",
+                 strerror(code), syn_retries + 1);
     else
         complain(f, TROUBLE_CONNECT, "cannot connect: %s", strerror(code));
+    if (code == ETIMEDOUT)
+        load_not_connected(l, syn_retries);
     f->state = FLOW_CLOSED;
     f->tried = 0;
     load_ended(l, f);
@@ -214,17 +220,19 @@ static void dial_failed(struct flow *f, int code)
 void flow_connected(struct flow *f, int result)
 {
     struct load *l = f->load;
+    uint32_t syn_retries;
 
     if (f->state == FLOW_CLOSING) {
         close_flow(f);
         return;
     }
     timer_clear(&l->timers, &f->timer);
+    syn_retries = io_retransmits(l->io, &f->sock); /* nothing but SYNs so far */
     if (result == 0 && sock_reached_itself(f->sock.fd, &l->plan->addrs[f->addr]))
         result = -ECONNREFUSED;
     if (result < 0) {
         io_close(l->io, &f->sock);
-        dial_failed(f, result == -ECANCELED ? ETIMEDOUT : -result);
+        dial_failed(f, result == -ECANCELED ? ETIMEDOUT : -result, syn_retries);
         return;
     }
     if (l->congestion[0] == '\0')
@@ -235,7 +243,7 @@ void flow_connected(struct flow *f, int result)
     f->state = FLOW_OPEN;
     f->free_ns = load_now(l);
     io_recv(l->io, &f->sock);
-    load_connected(l, f);
+    load_connected(l, f, syn_retries);
 }
 
 /* --- messages ----------------------------------------------------------------------------------- */

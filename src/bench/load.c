@@ -272,13 +272,14 @@ uint32_t load_next_connection(struct load *l)
     return (uint32_t)(number % STREAM_CONNECTIONS);
 }
 
-void load_connected(struct load *l, struct flow *f)
+void load_connected(struct load *l, struct flow *f, uint32_t syn_retries)
 {
     l->connecting--;
     l->open++;
     l->sending += !f->silent;
     l->record->counts.connections++;
     hist_record(&l->record->connect, load_now(l) - f->dialled_ns);
+    syns_made(&l->record->syns, syn_retries);
     if (f->silent)
         return;
     if (l->plan->crr) {
@@ -286,6 +287,11 @@ void load_connected(struct load *l, struct flow *f)
         l->in_flight++;
         flow_push(f);
     }
+}
+
+void load_not_connected(struct load *l, uint32_t syn_retries)
+{
+    syns_given_up(&l->record->syns, syn_retries);
 }
 
 void load_progress(struct load *l)

@@ -91,8 +91,9 @@ void load_run(struct load *l);
 
 /* What flows report. */
 uint32_t load_next_connection(struct load *l);
-void load_connected(struct load *l, struct flow *f);
-void load_progress(struct load *l); /* bytes came back that are right */
+void load_connected(struct load *l, struct flow *f, uint32_t syn_retries);
+void load_not_connected(struct load *l, uint32_t syn_retries); /* load_ended() follows */
+void load_progress(struct load *l);                            /* bytes came back that are right */
 void load_message_back(struct load *l, struct flow *f, const struct message *m);
 void load_echoed(struct load *l, struct flow *f); /* after one or more messages came back */
 void load_message_lost(struct load *l, const struct message *m);

@@ -53,4 +53,13 @@ struct plan {
     int server_pid;         /* whose CPU time to report; 0: nobody's */
 };
 
+/* Does nothing of it leave this machine? */
+static inline bool plan_on_loopback(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n_addrs; i++)
+        if (!addr_is_loopback(&plan->addrs[i]))
+            return false;
+    return true;
+}
+
 #endif

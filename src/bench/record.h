@@ -9,6 +9,7 @@
 
 #include "../base/hist.h"
 #include "result.h"
+#include "syns.h"
 
 struct record {
     int64_t begin_ns, end_ns; /* on the monotonic clock */
@@ -19,6 +20,7 @@ struct record {
         response; /* of an open loop only: in a closed one it is the same as the service time */
     struct hist service;
     struct hist connect;
+    struct syns syns;
     struct hist lag;
 };
 

@@ -157,6 +157,8 @@ static void outcome_cells(struct line *l, const struct result *r)
     number_cell(l, "late_sends", r->total.late, true);
     number_cell(l, "blocked_sends", r->total.blocked, true);
     number_cell(l, "connections_made", r->total.connections, true);
+    number_cell(l, "connections_retried", syns_retried(&r->syns), true);
+    number_cell(l, "connections_given_up", r->syns.given_up, true);
     number_cell(l, "lost_messages", r->lost_messages, true);
     number_cell(l, "unsent_messages", r->unsent, true);
     real_cell(l, "found_rate", r->found_rate, r->searched && r->found_rate > 0);

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/clock.h"
 #include "../base/escape.h"
+#include "../net/synretry.h"
 #include "report.h"
 #include "result.h"
 
@@ -136,12 +137,13 @@ static json_t *plan_of(const struct plan *plan)
 
 static json_t *environment_of(const struct environment *env)
 {
-    return json_pack("{s:o s:o s:o s:o  s:o s:o s:s s:o}", "host", text_of(env->host), "system",
-                     text_of(env->system), "cpu", text_of(env->cpu), "cpus",
-                     number_or_null(env->cpus, env->cpus > 0), "congestion_control",
-                     text_of(env->congestion), "somaxconn",
-                     number_or_null((uint64_t)env->somaxconn, env->somaxconn >= 0), "clock",
-                     "CLOCK_MONOTONIC", "clocksource", text_of(env->clocksource));
+    return json_pack(
+        "{s:o s:o s:o s:o  s:o s:o s:o s:s s:o}", "host", text_of(env->host), "system",
+        text_of(env->system), "cpu", text_of(env->cpu), "cpus",
+        number_or_null(env->cpus, env->cpus > 0), "congestion_control", text_of(env->congestion),
+        "somaxconn", number_or_null((uint64_t)env->somaxconn, env->somaxconn >= 0),
+        "syn_linear_timeouts", number_or_null((uint64_t)env->syn_linear, env->syn_linear >= 0),
+        "clock", "CLOCK_MONOTONIC", "clocksource", text_of(env->clocksource));
 }
 
 /* One view of the times. Without values everything but the count is null. */
@@ -210,6 +212,25 @@ static json_t *troubles_of(const struct result *r)
                      "first", first);
 }
 
+/* "retries" is the least where SYNS_KEPT leaves no room for more. */
+static json_t *syns_of(const struct result *r)
+{
+    json_t *list = json_array();
+    uint64_t retried = syns_retried(&r->syns);
+
+    for (unsigned n = 1; n < SYNS_KEPT; n++)
+        if (r->syns.retried[n] > 0)
+            append(&list, json_pack("{s:I s:o s:I}", "retries", (json_int_t)n, "connections",
+                                    number_of(r->syns.retried[n]), "after_ns",
+                                    (json_int_t)synretry_after_ns(n, r->env.syn_linear)));
+    return json_pack("{s:o s:o s:o s:o}", "connections", number_of(retried), "given_up",
+                     number_of(r->syns.given_up), "reason",
+                     retried + r->syns.given_up > 0
+                         ? json_string(synretry_reason(plan_on_loopback(r->plan)))
+                         : json_null(),
+                     "by_retries", list);
+}
+
 static json_t *costs_of(const struct result *r)
 {
     double messages = (double)r->total.messages;
@@ -255,13 +276,13 @@ static json_t *outcome_of(const struct result *r)
 
 static json_t *everything(const struct result *r, const struct percentiles *p)
 {
-    return json_pack("{s:{s:s s:i} s:s s:o  s:o s:o s:o  s:o s:o s:o s:o  s:o s:o s:o}", "schema",
-                     "name", SCHEMA_NAME, "version", SCHEMA_VERSION, "program", "meari-bench",
-                     "version", text_of(r->env.version), "plan", plan_of(r->plan), "environment",
-                     environment_of(&r->env), "outcome", outcome_of(r), "response",
+    return json_pack("{s:{s:s s:i} s:s s:o  s:o s:o s:o  s:o s:o s:o s:o s:o  s:o s:o s:o}",
+                     "schema", "name", SCHEMA_NAME, "version", SCHEMA_VERSION, "program",
+                     "meari-bench", "version", text_of(r->env.version), "plan", plan_of(r->plan),
+                     "environment", environment_of(&r->env), "outcome", outcome_of(r), "response",
                      times_of(r->response, p), "service", times_of(r->service, p), "connect",
-                     times_of(r->connect, p), "lag", times_of(r->lag, p), "cost", costs_of(r),
-                     "troubles", troubles_of(r), "intervals", intervals_of(r));
+                     times_of(r->connect, p), "syn_retries", syns_of(r), "lag", times_of(r->lag, p),
+                     "cost", costs_of(r), "troubles", troubles_of(r), "intervals", intervals_of(r));
 }
 
 int report_json(FILE *out, const struct result *r, const struct percentiles *percentiles)

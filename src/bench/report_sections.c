@@ -129,7 +129,7 @@ int section_timeline(FILE *out, const struct result *r)
 
 int section_connects(FILE *out, const struct result *r)
 {
-    char number[FIGURE_MAX];
+    char number[FIGURE_MAX], syns[SYNS_TEXT_MAX];
     int result = 0;
 
     fprintf(out, "<section>\n<h2>Connections</h2>\n<p>%s made",
@@ -143,6 +143,8 @@ int section_connects(FILE *out, const struct result *r)
         html_time(out, r->connect->max_ns);
     }
     fputs(".", out);
+    if (result_syns_text(syns, r)[0])
+        fprintf(out, " SYN retries: %s.", syns);
     if (r->plan->idle > 0)
         fprintf(out, " %" PRIu64 " of %" PRIu64 " idle ones still echoed at the end.",
                 r->idle_right, r->plan->idle);

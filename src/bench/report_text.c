@@ -176,6 +176,7 @@ static void print_schedule(FILE *out, const struct result *r)
 static void print_connections(FILE *out, const struct result *r)
 {
     char number[FIGURE_MAX], p50[FIGURE_MAX], p99[FIGURE_MAX], max[FIGURE_MAX];
+    char syns[SYNS_TEXT_MAX];
 
     fprintf(out, LABEL "%s made", "connections", count_text(number, r->total.connections));
     if (r->plan->crr && r->elapsed_ns > 0)
@@ -186,6 +187,8 @@ static void print_connections(FILE *out, const struct result *r)
                 time_text(p99, hist_percentile(r->connect, 99)),
                 time_text(max, r->connect->max_ns));
     fputc('\n', out);
+    if (result_syns_text(syns, r)[0])
+        fprintf(out, LABEL "%s\n", "SYN retries", syns);
     if (r->plan->idle > 0)
         fprintf(out, LABEL "%s of %" PRIu64 " still echoed at the end\n", "idle",
                 count_text(number, r->idle_right), r->plan->idle);

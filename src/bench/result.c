@@ -54,6 +54,12 @@ size_t result_alike(const struct result *r, size_t i)
     return n;
 }
 
+const char *result_syns_text(char out[static SYNS_TEXT_MAX], const struct result *r)
+{
+    return syns_text(out, &r->syns, r->total.connections, r->env.syn_linear,
+                     plan_on_loopback(r->plan));
+}
+
 uint64_t result_troubles(const struct result *r)
 {
     uint64_t sum = 0;

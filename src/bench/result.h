@@ -10,6 +10,7 @@
 
 #include "../base/hist.h"
 #include "plan.h"
+#include "syns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,6 +72,7 @@ struct environment {
     int64_t somaxconn;    /* net.core.somaxconn of this host's network */
     char clocksource[32]; /* where the clock's readings come from */
     char host[64];
+    int syn_linear; /* net.ipv4.tcp_syn_linear_timeouts likewise (net/synretry.h) */
 };
 
 struct result {
@@ -89,6 +91,8 @@ struct result {
     struct hist *response, *service,
         *connect;     /* never NULL; response == service's values in a closed loop */
     struct hist *lag; /* actual minus intended send time where a place was free: our own lateness */
+
+    struct syns syns; /* what connecting took, counted */
 
     struct interval *intervals; /* of warm-up and measurement */
     size_t n_intervals;
@@ -121,6 +125,9 @@ static inline double result_bytes_rate(const struct result *r) /* one way */
 {
     return r->elapsed_ns > 0 ? (double)r->total.bytes * 1e9 / (double)r->elapsed_ns : 0;
 }
+
+/* What is to be said of SYNs that got no answer, or "". Returns 'out'. */
+const char *result_syns_text(char out[static SYNS_TEXT_MAX], const struct result *r);
 
 /* How it ended. The exit code of a run without thresholds follows from it. */
 enum verdict {

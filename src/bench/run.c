@@ -93,6 +93,7 @@ static void clear_record(struct record *r)
     hist_clear(&r->response);
     hist_clear(&r->service);
     hist_clear(&r->connect);
+    memset(&r->syns, 0, sizeof r->syns);
     hist_clear(&r->lag);
 }
 
@@ -116,6 +117,7 @@ static void add_to_result(struct result *r, const struct record *from, bool open
     for (int kind = 0; kind < TROUBLE_KINDS; kind++)
         r->troubles[kind] += from->troubles[kind];
     hist_add(r->connect, &from->connect);
+    syns_add(&r->syns, &from->syns);
     if (from->warm_up) {
         r->total.connections += from->counts.connections;
         return;

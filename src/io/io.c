@@ -225,6 +225,12 @@ void io_look(struct io *io, struct io_sock *sock)
         sock->moved_ns = sent_ns;
 }
 
+uint32_t io_retransmits(const struct io *io, const struct io_sock *sock)
+{
+    (void)io;
+    return sock_retransmits(sock->fd);
+}
+
 int io_peer(const struct io *io, const struct io_sock *sock, struct addr *ret)
 {
     (void)io;

@@ -171,6 +171,10 @@ void io_close(struct io *io, struct io_sock *sock);
  * that reads slowly is not idle, though no call of ours shows it. Costs a system call. */
 void io_look(struct io *io, struct io_sock *sock);
 
+/* How many segments this side of the connection has sent again so far. While it connects, and right after, these are its
+ * SYNs (net/synretry.h). 0 when the kernel does not say. Costs a system call. */
+uint32_t io_retransmits(const struct io *io, const struct io_sock *sock);
+
 /* Whom the socket is connected to. Returns 0 or -errno; -ENOTCONN when the peer is gone already. */
 int io_peer(const struct io *io, const struct io_sock *sock, struct addr *ret);
 

@@ -81,6 +81,17 @@ bool addr_equal(const struct addr *a, const struct addr *b)
     return a->len == b->len && memcmp(&a->storage, &b->storage, a->len) == 0;
 }
 
+bool addr_is_loopback(const struct addr *addr)
+{
+    const struct in6_addr *v6 = &addr->in6.sin6_addr;
+
+    if (addr->sa.sa_family == AF_INET)
+        return ntohl(addr->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return addr->sa.sa_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(v6) ||
+            (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET));
+}
+
 bool addr_needs_zone(const struct addr *addr)
 {
     return addr->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr) &&

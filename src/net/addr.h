@@ -34,6 +34,9 @@ uint16_t addr_port(const struct addr *addr);
 void addr_set_port(struct addr *addr, uint16_t port);
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* 127.0.0.0/8 or ::1, also as an IPv4 address in IPv6's clothes: what is sent there never leaves this machine. */
+bool addr_is_loopback(const struct addr *addr);
+
 /* Not valid without a zone: fe80::/10 with no interface named. */
 bool addr_needs_zone(const struct addr *addr);
 

@@ -45,7 +45,8 @@ int sock_connect(int fd, const struct addr *to);
  * to itself (simultaneous open, RFC 9293, 3.5), and would be a perfect echo. 'to' is whom it was connected to. */
 bool sock_reached_itself(int fd, const struct addr *to);
 
-/* Segments that our side of this TCP connection has sent again; 0 when the kernel does not say. */
+/* Segments that our side of this TCP connection has sent again, SYNs included (tcpi_total_retrans); 0 when the kernel does
+ * not say. */
 uint32_t sock_retransmits(int fd);
 
 #define SOCK_CONGESTION_MAX 16

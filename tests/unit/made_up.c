@@ -129,7 +129,7 @@ static void make_troubles(void)
 
 static void make_environment(struct environment *env)
 {
-    *env = (struct environment){.version = "1.2.3", .cpus = 2, .somaxconn = 4096};
+    *env = (struct environment){.version = "1.2.3", .cpus = 2, .somaxconn = 4096, .syn_linear = 4};
     snprintf(env->system, sizeof env->system, "Linux 6.1.0 x86_64");
     snprintf(env->cpu, sizeof env->cpu, "Example CPU <3 GHz>");
     snprintf(env->congestion, sizeof env->congestion, "cubic");
@@ -175,6 +175,7 @@ struct result *made_up_run(void)
     for (int i = 0; i < 48; i++)
         hist_record(&connecting, (int64_t)(90e3 + 60e3 * chance() * (i < 40 ? 1 : 20)));
     run.total.connections = 48;
+    run.syns = (struct syns){.retried = {[1] = 4, [3] = 1}, .given_up = 2};
     run.lost_messages = 3;
     run.unsent = 12;
     run.searched = true;

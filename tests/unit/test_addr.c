@@ -141,6 +141,28 @@ TEST(link_local_without_zone_needs_one)
     }
 }
 
+TEST(loopback_is_known_in_every_form)
+{
+    static const char *const here[] = {"127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"};
+    static const char *const elsewhere[] = {"0.0.0.0", "128.0.0.1",       "10.127.0.1", "::", "::2",
+                                            "fe80::1", "::ffff:10.0.0.1", "::127.0.0.1"};
+    struct addr unknown = {.sa = {.sa_family = AF_UNIX}};
+
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++) {
+        struct addr addr = addr_of(here[i], 7777, 0);
+
+        if (!addr_is_loopback(&addr))
+            fail_msg("%s", here[i]);
+    }
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        struct addr addr = addr_of(elsewhere[i], 7777, 0);
+
+        if (addr_is_loopback(&addr))
+            fail_msg("%s", elsewhere[i]);
+    }
+    assert_false(addr_is_loopback(&unknown));
+}
+
 TEST(socket_tells_where_it_is_bound)
 {
     struct addr addr = addr_of("127.0.0.1", 0, 0), bound;
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(port_is_set_in_either_family),
         cmocka_unit_test(equal_means_address_port_and_zone),
         cmocka_unit_test(link_local_without_zone_needs_one),
+        cmocka_unit_test(loopback_is_known_in_every_form),
         cmocka_unit_test(socket_tells_where_it_is_bound),
         cmocka_unit_test(what_is_no_socket_is_an_error),
         cmocka_unit_test(unix_socket_is_an_unknown_address),

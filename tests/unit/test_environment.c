@@ -64,10 +64,12 @@ TEST(a_pc_is_read)
     put("/proc/cpuinfo", "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Some CPU @ 2.50GHz\n"
                          "processor\t: 1\nmodel name\t: Another\n");
     put("/proc/sys/net/core/somaxconn", "4096\n");
+    put("/proc/sys/net/ipv4/tcp_syn_linear_timeouts", "4\n");
     put("/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
     environment_read_below(&env, root);
     assert_string_equal(env.cpu, "Some CPU @ 2.50GHz");
     assert_int_equal(env.somaxconn, 4096);
+    assert_int_equal(env.syn_linear, 4);
     assert_string_equal(env.clocksource, "tsc");
     assert_string_equal(env.congestion, "");
     assert_int_equal(uname(&names), 0);
@@ -93,6 +95,7 @@ TEST(what_is_not_there_is_empty)
     assert_string_equal(env.cpu, "");
     assert_string_equal(env.clocksource, "");
     assert_int_equal(env.somaxconn, -1);
+    assert_int_equal(env.syn_linear, -1);
     assert_true(env.cpus >= 1);
 }
 

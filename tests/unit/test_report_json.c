@@ -79,6 +79,7 @@ static const struct field fields[] = {
     {"environment.cpus", 'I'},
     {"environment.congestion_control", 'S'},
     {"environment.somaxconn", 'i'},
+    {"environment.syn_linear_timeouts", 'i'},
     {"environment.clock", 's'},
     {"environment.clocksource", 'S'},
     {"outcome.verdict", 's'},
@@ -100,6 +101,10 @@ static const struct field fields[] = {
     {"outcome.unsent_messages", 'i'},
     {"outcome.search", 'O'},
     {"outcome.idle_right", 'i'},
+    {"syn_retries.connections", 'i'},
+    {"syn_retries.given_up", 'i'},
+    {"syn_retries.reason", 'S'},
+    {"syn_retries.by_retries", 'a'},
     {"cost.bench.total_ns", 'i'},
     {"cost.bench.user_ns", 'i'},
     {"cost.bench.busiest_thread_ns", 'i'},
@@ -137,6 +142,8 @@ static const struct field interval[] = {
     {"messages_per_s", 'r'}, {"bytes_per_s", 'r'}, {"late_sends", 'i'}, {"blocked_sends", 'i'},
     {"connections", 'i'},    {"p50_ns", 'i'},      {"p99_ns", 'i'},     {"max_ns", 'i'},
 };
+
+static const struct field retries[] = {{"retries", 'i'}, {"connections", 'i'}, {"after_ns", 'i'}};
 
 static const struct field trouble[] = {
     {"kind", 's'}, {"connection", 'i'}, {"offset", 'I'}, {"at_ns", 'i'}, {"text", 's'},
@@ -252,6 +259,13 @@ TEST(json_has_every_field)
         check(one, interval, LENGTH(interval), false);
         assert_int_equal(json_object_size(one), LENGTH(interval));
     }
+    list = find(root, "syn_retries.by_retries");
+    assert_int_equal(json_array_size(list), 2);
+    json_array_foreach(list, i, one)
+    {
+        check(one, retries, LENGTH(retries), false);
+        assert_int_equal(json_object_size(one), LENGTH(retries));
+    }
     list = find(root, "troubles.first");
     assert_int_equal(json_array_size(list), 2);
     json_array_foreach(list, i, one)
@@ -265,7 +279,7 @@ TEST(json_has_every_field)
 TEST(json_has_the_values)
 {
     const struct result *r = made_up_run();
-    json_t *root = parsed(r);
+    json_t *root = parsed(r), *retried;
 
     assert_string_equal(json_string_value(find(root, "outcome.verdict")), "wrong");
     assert_string_equal(json_string_value(find(root, "plan.seed")), "18446744073709551615");
@@ -277,6 +291,14 @@ TEST(json_has_the_values)
         hist_percentile(r->response, 99.9));
     assert_int_equal(json_integer_value(find(root, "service.max_ns")), r->service->max_ns);
     assert_int_equal(json_integer_value(find(root, "troubles.counts.changed")), 30);
+    assert_int_equal(json_integer_value(find(root, "syn_retries.connections")), 5);
+    assert_int_equal(json_integer_value(find(root, "syn_retries.given_up")), 2);
+    assert_string_equal(json_string_value(find(root, "syn_retries.reason")),
+                        "the accept queue was full");
+    retried = json_array_get(find(root, "syn_retries.by_retries"), 1);
+    assert_int_equal(json_integer_value(json_object_get(retried, "retries")), 3);
+    assert_int_equal(json_integer_value(json_object_get(retried, "connections")), 1);
+    assert_int_equal(json_integer_value(json_object_get(retried, "after_ns")), 3 * NS_PER_S);
     assert_string_equal(
         json_string_value(json_object_get(json_array_get(find(root, "troubles.first"), 1), "text")),
         "connection 8: <b>\"refused\" & 'worse'</b> \\xff");
