@@ -196,6 +196,11 @@ int main(int argc, char **argv)
         return fail(r == -EINVAL ? CANNOT_RUN : WRONG, &err);
     if (options_plan(&plan, &o, argv + operand, argc - operand, &err) < 0)
         return fail(CANNOT_RUN, &err);
+    if (o.backlog_probe) {
+        code = probe_main(&plan, &o);
+        plan_done(&plan);
+        return code;
+    }
     if (outputs_open(&outputs, &o, &err) < 0) {
         plan_done(&plan);
         return fail(CANNOT_RUN, &err);

@@ -1,4 +1,4 @@
-/* meari-bench.h -- the words that meari-bench takes in place of a server, each a little program of its own.
+/* meari-bench.h -- what meari-bench does besides loading a server, each a little program of its own.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef MEARI_BENCH_H
@@ -7,5 +7,10 @@
 /* What follows "meari-bench"; argv[0] is the word. Each prints what it has to say and returns the exit code. */
 int merge_main(int argc, char **argv);
 int diff_main(int argc, char **argv);
+
+/* --backlog-probe. Returns the exit code. */
+struct options;
+struct plan;
+int probe_main(const struct plan *plan, const struct options *o);
 
 #endif

@@ -51,7 +51,7 @@ _meari_bench()
         COMPREPLY=($(compgen -W '
             -c --connections -t --threads -d --duration -n --count -s --size --depth -R --rate --arrival
             --crr --connect-rate --idle -B --bind --timeout --connect-timeout -O --omit -i --interval
-            -J --json --csv --html --hdr-log --percentiles --fail-if --find-max --start-at --pid --seed --engine --spin --sndbuf --rcvbuf
+            -J --json --csv --html --hdr-log --percentiles --fail-if --find-max --backlog-probe --yes --start-at --pid --seed --engine --spin --sndbuf --rcvbuf
             --congestion -4 --ipv4 -6 --ipv6 -q --quiet -v --verbose -h --help -V --version' -- "$current"))
     else
         COMPREPLY=($(compgen -A hostname -- "$current"))

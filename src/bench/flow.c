@@ -154,35 +154,18 @@ static void lose(struct flow *f, int result)
 
 static void dial_failed(struct flow *f, int code, uint32_t syn_retries);
 
-/* Returns the descriptor or -errno. A run with another congestion control than was asked for would be another run. */
-static int create_sock(const struct plan *plan, int family, const struct addr *from)
-{
-    int fd = sock_create(family, from), r;
-
-    if (fd < 0)
-        return fd;
-    (void)sock_set_buffers(fd, plan->sndbuf, plan->rcvbuf);
-    r = plan->congestion ? sock_set_congestion(fd, plan->congestion) : 0;
-    if (r == 0)
-        return fd;
-    sock_close(fd);
-    return r;
-}
-
 void flow_dial(struct flow *f)
 {
     struct load *l = f->load;
     const struct plan *plan = l->plan;
-    const struct addr *to = &plan->addrs[f->addr], *from = NULL;
+    const struct addr *to = &plan->addrs[f->addr];
     int fd;
 
     f->connection = load_next_connection(l);
     f->begun = f->sent = f->echoed = 0;
     f->made = false;
     f->dialled_ns = load_now(l);
-    if (plan->n_binds)
-        from = &plan->binds[f->connection % plan->n_binds];
-    fd = create_sock(plan, to->sa.sa_family, from);
+    fd = plan_socket(plan, to, f->connection);
     if (fd < 0) {
         dial_failed(f, -fd, 0);
         return;

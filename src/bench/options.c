@@ -132,6 +132,11 @@ int options_read(struct options *o, const char *program, const char *version, in
         {0, "find-max", "CONDITION", OPT_TEXT, &o->find_max,
          .help = "search the highest rate at which this holds, in\n"
                  "trials as long as --duration: 'p99<1ms'"},
+        {0, "backlog-probe", NULL, OPT_SWITCH, &o->backlog_probe,
+         .help = "no load: find what the server serves at a time, and how\n"
+                 "many its queue admits; takes at most --connections"},
+        {0, "yes", NULL, OPT_SWITCH, &o->yes,
+         .help = "probe a server that is not on this machine, too"},
         {0, "start-at", "TIME", OPT_TEXT, &o->start_at,
          .help = "begin at this second: 18:30:00, 2026-11-24T18:30:00Z\n"
                  "or seconds since 1970"},
@@ -269,6 +274,55 @@ static int check_options(const struct options *o, struct err *err)
     return 0;
 }
 
+/* What asks for a load has no place beside a probe. */
+static int check_probe(const struct options *o, struct err *err)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } loads[] = {
+        {"rate", o->rate},
+        {"count", o->count},
+        {"duration", o->duration_ns},
+        {"idle", o->idle},
+        {"crr", o->crr},
+        {"connect-rate", o->connect_rate},
+        {"find-max", o->find_max},
+        {"fail-if", o->fail_if.n},
+        {"omit", o->omit_ns},
+        {"start-at", o->start_at},
+        {"interval", o->interval_ns},
+        {"csv", o->csv},
+        {"html", o->html},
+        {"hdr-log", o->hdr_log},
+        {"depth", o->depth > 1},
+        {"threads", o->threads > 1},
+        {"pid", o->pid},
+        {"spin", o->spin_ns},
+    };
+
+    for (size_t i = 0; o->backlog_probe && i < sizeof loads / sizeof *loads; i++)
+        if (loads[i].given)
+            return err_usage(err, "--backlog-probe and --%s exclude each other", loads[i].name);
+    if (o->yes && !o->backlog_probe)
+        return err_usage(err, "--yes: there is nothing to confirm but --backlog-probe");
+    return 0;
+}
+
+/* It takes places that others want, so it is not for servers of which somebody else may know nothing. */
+static int check_probed(const struct plan *plan, const struct options *o, struct err *err)
+{
+    char text[ADDR_TEXT_MAX];
+
+    for (size_t i = 0; o->backlog_probe && !o->yes && i < plan->n_addrs; i++)
+        if (!addr_is_loopback(&plan->addrs[i]))
+            return err_usage(err,
+                             "--backlog-probe fills the queue of a server, and '%s' is no loopback "
+                             "address: --yes says that you may",
+                             addr_text(text, &plan->addrs[i]));
+    return 0;
+}
+
 static int64_t duration(const struct options *o)
 {
     if (o->duration_ns)
@@ -372,6 +426,8 @@ int options_plan(struct plan *ret, const struct options *o, char **operands, int
     int r = check_options(o, err);
 
     if (r == 0)
+        r = check_probe(o, err);
+    if (r == 0)
         r = congestion_check(o->congestion, err);
     if (r == 0)
         r = fill_plan(ret, o, err);
@@ -379,7 +435,9 @@ int options_plan(struct plan *ret, const struct options *o, char **operands, int
         r = read_target(ret, o, operands, n, err);
     if (r < 0)
         return r;
-    r = check_limits(ret, err);
+    r = check_probed(ret, o, err);
+    if (r == 0)
+        r = check_limits(ret, err);
     if (r < 0)
         plan_done(ret);
     return r;

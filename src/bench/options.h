@@ -18,7 +18,7 @@ struct options {
     int64_t duration_ns, omit_ns, interval_ns, timeout_ns, connect_timeout_ns,
         spin_ns; /* 0: not given */
     int engine, arrival;
-    bool crr, quiet, v4, v6;
+    bool crr, backlog_probe, yes, quiet, v4, v6;
     const char *size, *rate, *connect_rate, *start_at, *find_max, *congestion;
     const char *json, *csv, *html, *hdr_log, *percentiles;
     struct opt_texts binds, fail_if;

@@ -54,12 +54,11 @@ struct plan {
 };
 
 /* Does nothing of it leave this machine? */
-static inline bool plan_on_loopback(const struct plan *plan)
-{
-    for (size_t i = 0; i < plan->n_addrs; i++)
-        if (!addr_is_loopback(&plan->addrs[i]))
-            return false;
-    return true;
-}
+bool plan_on_loopback(const struct plan *plan);
+
+/* A socket that can call 'to' as the plan says: from which address, with which buffers, under whose control of congestion.
+ * 'number' tells connections apart, to use source addresses in turn. Returns the descriptor or -errno: a run with another
+ * congestion control than was asked for would be another run. */
+int plan_socket(const struct plan *plan, const struct addr *to, uint64_t number);
 
 #endif

@@ -161,10 +161,11 @@ static int write_format(const struct report *report, const struct result *result
 }
 
 /* What an earlier run left goes now, and not before. */
-static int empty_file(const struct report *report)
+int report_begin(const struct report *report)
 {
     struct stat st;
 
+    errno = 0; /* stdio says that it failed, and leaves the reason here */
     if (report->file == stdout || report->format == REPORT_CSV)
         return 0;
     if (fstat(fileno(report->file), &st) == -1)
@@ -174,15 +175,10 @@ static int empty_file(const struct report *report)
     return 0;
 }
 
-int report_write(struct report *report, const struct result *result,
-                 const struct percentiles *percentiles, struct err *err)
+int report_end(struct report *report, int r, struct err *err)
 {
     char quote[ERR_QUOTE_MAX];
-    int r = empty_file(report);
 
-    errno = 0; /* stdio says that it failed, and leaves the reason here */
-    if (r == 0)
-        r = write_format(report, result, percentiles);
     if (r == 0 && (fflush(report->file) != 0 || ferror(report->file)))
         r = errno > 0 ? -errno : -EIO;
     if (report->file != stdout && fclose(report->file) != 0 && r == 0)
@@ -191,6 +187,16 @@ int report_write(struct report *report, const struct result *result,
     if (r == 0)
         return 0;
     return err_set(err, -r, "cannot write to '%s'", err_quote(quote, report->path));
+}
+
+int report_write(struct report *report, const struct result *result,
+                 const struct percentiles *percentiles, struct err *err)
+{
+    int r = report_begin(report);
+
+    if (r == 0)
+        r = write_format(report, result, percentiles);
+    return report_end(report, r, err);
 }
 
 void report_abandon(struct report *report)

@@ -58,6 +58,11 @@ int report_open(struct report *ret, enum report_format format, const char *path,
 int report_write(struct report *report, const struct result *result,
                  const struct percentiles *percentiles, struct err *err);
 
+/* What report_write() does before and after, for who writes something else into report->file. 'r' is what came of that, 0 or
+ * -errno; the same is returned, with 'err' filled, or an error of the stream. */
+int report_begin(const struct report *report);
+int report_end(struct report *report, int r, struct err *err);
+
 /* Closes without writing: there was no run. */
 void report_abandon(struct report *report);
 

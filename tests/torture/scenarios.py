@@ -424,14 +424,16 @@ class BenchScenario:
 
     def run(self, build, fault=None):
         run = Run()
-        # where nothing is in its way, or nothing for long, it has time on a busy machine, too
-        limits = QUICK if fault and fault.code != "EINTR" else PATIENT
-        args = ["-q", "--json", *limits, "-n", self.messages, *self.args]
-        run.process = p = Process(build, self.program, [*args, "127.0.0.1", echo_port(build)], fault,
-                                  self.libraries, stdout=subprocess.PIPE)
+        args = ["-q", "--json", *self._args(fault), "127.0.0.1", echo_port(build)]
+        run.process = p = Process(build, self.program, args, fault, self.libraries, stdout=subprocess.PIPE)
         p.finish()
         run.complaints += [*self._judge(p, fault), *interrupted(p, fault)]
         return run
+
+    def _args(self, fault):
+        # where nothing is in its way, or nothing for long, it has time on a busy machine, too
+        limits = QUICK if fault and fault.code != "EINTR" else PATIENT
+        return [*limits, "-n", self.messages, *self.args]
 
     def _judge(self, p, fault):
         if p.hung or p.code < 0:
@@ -462,11 +464,34 @@ class BenchScenario:
             yield f"exit code {p.code} for no reason that it tells: {outcome}"
 
 
+class ProbeScenario(BenchScenario):
+    """A probe of a server that keeps up. Whatever it says else, it must say why."""
+
+    def __init__(self, name, connections, **how):
+        super().__init__(name, [], connections, **how)
+
+    def _args(self, fault):
+        return ["--backlog-probe", "--timeout", "2s", "--connect-timeout", "300ms", "-c", self.messages]
+
+    def _judge_report(self, p, report):
+        outcome = report["outcome"]
+        answered = outcome["served"] + outcome["ended"]
+        if outcome["opened"] != answered + outcome["waiting"] + outcome["turned_away"]:
+            yield f"the counts do not add up: {outcome}"
+        if outcome["wrong"]:
+            yield f"the echo was right: {outcome}"
+        if outcome["verdict"] == "keeps_up" and outcome["good"] and answered != self.messages:
+            yield f"it keeps up, but {outcome}"
+        if p.code != (0 if outcome["good"] and outcome["opened"] else 1 if outcome["opened"] else 2) and not p.err:
+            yield f"exit code {p.code} for no reason that it tells: {outcome}"
+
+
 BENCHES = [
     BenchScenario("bench-closed", ["-c", "2", "-t", "2", "--idle", "1", "--depth", "2", "-B", "127.0.0.1"], 12),
     BenchScenario("bench-open", ["-c", "2", "-R", "10k", "-O", "2ms", "-i", "10ms"], 12),
     BenchScenario("bench-crr", ["-c", "2", "--crr"], 8),
     BenchScenario("bench-large", ["-c", "2", "--sndbuf", "4k", "--rcvbuf", "4k", "--congestion", "reno",
                                   "-s", "60000"], 4),
+    ProbeScenario("bench-probe", 3),
     BenchScenario("bench-report", ["-c", "1", "-R", "1k"], 1, calls=["alloc", "write"], libraries="libjansson"),
 ]
