@@ -69,9 +69,9 @@ class Place:
         """A command on the load's CPU."""
         return ["taskset", "-c", str(self.load_cpu), *map(str, command)]
 
-    def bench(self, port, *options):
+    def bench(self, port, *options, engine="epoll"):
         """meari-bench with its report in JSON; anything but a right echo of everything is Failed."""
-        command = self.load(self.build / "meari-bench", "-q", "-J", "--engine", "epoll", *options,
+        command = self.load(self.build / "meari-bench", "-q", "-J", "--engine", engine, *options,
                             "127.0.0.1", port)
         ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
