@@ -20,7 +20,7 @@ struct rest {
     char data[];
 };
 
-static char buffer[RIVAL_READ];
+static _Alignas(RIVAL_ALIGN) char buffer[RIVAL_READ];
 
 static void on_data(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);
 

@@ -8,7 +8,6 @@
  *     messages 130044 p50_us 7.61
  *
  * SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "rival.h"
 
 #include <arpa/inet.h>
@@ -33,7 +32,7 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void run_on(int cpu)
+static void run_on(unsigned cpu)
 {
     cpu_set_t set;
 
@@ -124,7 +123,7 @@ int main(int argc, char **argv)
     make_connection(fds);
     child = fork();
     rival_need(child >= 0, "fork");
-    run_on(atoi(argv[child ? 2 : 1]));
+    run_on((unsigned)atoi(argv[child ? 2 : 1]));
     close(fds[child ? 0 : 1]);
     if (child)
         load(fds[1], atof(argv[3]), argc == 5 ? 0 : MSG_DONTWAIT);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* One for all connections of the thread: what is not sent at once moves to a buffer of its own. */
-static unsigned char buffer[RIVAL_READ];
+static _Alignas(RIVAL_ALIGN) unsigned char buffer[RIVAL_READ];
 
 void rival_need(bool ok, const char *what)
 {

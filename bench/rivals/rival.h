@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RIVAL_READ 65536   /* bytes at most per read */
+#define RIVAL_READ 65536 /* bytes at most per read */
+#define RIVAL_ALIGN \
+    64 /* of a buffer: elsewhere in a cache line the kernel's copies can take twice as long */
 #define RIVAL_BACKLOG 4096 /* of the listening socket */
 
 /* The port of `PROGRAM PORT` (0: any that is free). Ends the program where there is none. */

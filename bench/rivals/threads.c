@@ -30,7 +30,7 @@ static bool send_all(int fd, const unsigned char *data, size_t len)
 
 static void *serve(void *arg)
 {
-    unsigned char buffer[RIVAL_READ];
+    _Alignas(RIVAL_ALIGN) unsigned char buffer[RIVAL_READ];
     int fd = (int)(intptr_t)arg;
     ssize_t n;
 

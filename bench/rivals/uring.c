@@ -197,13 +197,13 @@ static void set_up(void)
                                               IORING_SETUP_SUBMIT_ALL,
                                      .cq_entries = 4 * ENTRIES};
     struct io_uring_buf_reg reg = {.ring_entries = BUFFERS};
-    void *shared;
+    void *shared, *bytes;
 
     rival_need(io_uring_queue_init_params(ENTRIES, &ring, &params) == 0, "io_uring_queue_init");
     rival_need(posix_memalign(&shared, 4096, BUFFERS * sizeof(struct io_uring_buf)) == 0, "memory");
     buffers = shared;
-    memory = malloc((size_t)BUFFERS * RIVAL_READ);
-    rival_need(memory, "malloc");
+    rival_need(posix_memalign(&bytes, 4096, (size_t)BUFFERS * RIVAL_READ) == 0, "memory");
+    memory = bytes;
     reg.ring_addr = (uintptr_t)buffers;
     rival_need(io_uring_register_buf_ring(&ring, &reg, 0) == 0, "io_uring_register_buf_ring");
     io_uring_buf_ring_init(buffers);

@@ -108,6 +108,14 @@ void *sim_malloc(size_t size)
     return get(size, 0xaa);
 }
 
+/* The alignment is a matter of speed only. */
+int sim_posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    (void)alignment;
+    *ret = get(size, 0xaa);
+    return *ret ? 0 : ENOMEM;
+}
+
 void *sim_calloc(size_t n, size_t size)
 {
     return get(n * size, 0);

@@ -17,6 +17,7 @@ void memory_end(void);
 
 /* In place of the C library's, by way of replace.h. */
 void *sim_malloc(size_t size);
+int sim_posix_memalign(void **ret, size_t alignment, size_t size);
 void *sim_calloc(size_t n, size_t size);
 void *sim_reallocarray(void *memory, size_t n, size_t size);
 void sim_free(void *memory);

@@ -20,11 +20,13 @@
 void *sim_malloc(size_t size);
 void *sim_calloc(size_t n, size_t size);
 void *sim_reallocarray(void *memory, size_t n, size_t size);
+int sim_posix_memalign(void **ret, size_t alignment, size_t size);
 void sim_free(void *memory);
 #define malloc(size) sim_malloc(size)
 #define calloc(n, size) sim_calloc(n, size)
 #define realloc(memory, size) sim_reallocarray(memory, 1, size)
 #define reallocarray(memory, n, size) sim_reallocarray(memory, n, size)
+#define posix_memalign(ret, alignment, size) sim_posix_memalign(ret, alignment, size)
 #define free(memory) sim_free(memory)
 
 int sim_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*main)(void *),
