@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define BATCH 256
+#define ACCEPTS_PER_ROUND 16       /* tried, until the kernel is asked about the others */
 #define RETRY_NS (100 * NS_PER_MS) /* how soon to ask again for a watch that was refused */
 
 /* sock->flags */
@@ -49,6 +50,7 @@ struct epoll_state {
     const struct io_sock *sent_last; /* whose send was the latest event */
     struct list now;
     struct list later;
+    unsigned accepts;      /* tried in this round */
     struct list unwatched; /* the kernel had no memory to watch them: tried again at retry_ns */
     int64_t retry_ns;
     struct epoll_event batch[BATCH];
@@ -149,7 +151,8 @@ static void epoll_start(struct io *io, struct io_sock *sock, enum io_op op)
         list_remove(&sock->run);
         list_prepend(&s->now, &sock->run);
     } else if (!list_linked(&sock->run)) {
-        list_append(&s->later, &sock->run);
+        list_append(op == IO_ACCEPT && s->accepts < ACCEPTS_PER_ROUND ? &s->now : &s->later,
+                    &sock->run);
     }
 }
 
@@ -230,11 +233,14 @@ static bool serve_out(struct io *io, struct io_sock *sock, struct io_event *ev)
 
 static bool serve_in(struct io *io, struct io_sock *sock, struct io_event *ev)
 {
+    struct epoll_state *s = io->state;
     enum io_op op = sock->in;
     bool over;
 
     if (op == IO_IDLE || (sock->flags & DRY_IN))
         return false;
+    if (op == IO_ACCEPT)
+        s->accepts++;
     over = op == IO_RECV ? try_recv(io, sock, ev, 0) : try_accept(io, sock, ev, SOCK_NONBLOCK);
     if (over && ev->buf && ev->buf->len < ev->buf->cap &&
         (sock->flags & (WATCH_IN | DEEP)) == WATCH_IN)
@@ -329,6 +335,7 @@ static int ask_kernel(struct io *io, int64_t deadline_ns)
     if (n > 0)
         spin_event(&io->spin, io->now_ns);
     list_move_all(&s->now, &s->later);
+    s->accepts = 0;
     if (io->now_ns >= s->retry_ns)
         list_move_all(&s->now, &s->unwatched);
     for (int i = 0; i < n; i++)

@@ -110,7 +110,10 @@ static void uring_cancel(struct io *io, struct io_sock *sock)
             submit_cancel(io, slot, KIND_STALLED);
         s->prompt += (slot->state & SENDING) != 0;
     }
-    if (!(slot->state & ARMED) || sock->out == IO_CONNECT)
+    if (sock->in ==
+        IO_ACCEPT) /* a chain of them keeps neither the kernel nor the clock from being asked */
+        make_ready_later(s, sock);
+    else if (!(slot->state & ARMED) || sock->out == IO_CONNECT)
         make_ready(s, sock);
 }
 

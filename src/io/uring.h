@@ -38,6 +38,8 @@ enum kind {
 
 #define KIND_BITS 3
 
+#define ACCEPTS_PER_TURN 16 /* tried, until the kernel is asked about the others */
+
 /* slot->state */
 enum {
     ARMED = 1 << 0,     /* the kernel holds a receive, */
@@ -79,10 +81,10 @@ struct uring_state {
     uint32_t fresh;           /* and those to be swept */
     struct io_buf *sends;     /* whose send was queued since the last turn, */
     uint32_t prompt;          /* and how many of these somebody waits for */
-    struct list ready;        /* sockets that may have an event */
-    struct list
-        later; /* those that may when the kernel was asked once more: a chain of accepts is fair */
-    struct list starved; /* and those that wait for a buffer of the ring */
+    struct list ready;        /* sockets that may have an event, */
+    struct list later;        /* those that may when the kernel was asked once more, */
+    struct list starved;      /* and those that wait for a buffer of the ring */
+    unsigned accepts;         /* tried in this turn */
     struct __kernel_timespec sweep_after;
     uint32_t lent; /* buffers of the ring that are not in it */
     struct uring_faults faults;
@@ -105,11 +107,22 @@ static inline uint8_t code_of(int result)
     return result >= -UINT8_MAX ? (uint8_t)-result : EIO;
 }
 
-/* The socket may have an event. */
-static inline void make_ready(struct uring_state *s, struct io_sock *sock)
+/* The socket may have an event in the next turn. */
+static inline void make_ready_later(struct uring_state *s, struct io_sock *sock)
 {
     list_remove(&sock->run);
-    list_append(sock->in == IO_ACCEPT ? &s->later : &s->ready, &sock->run);
+    list_append(&s->later, &sock->run);
+}
+
+/* The socket may have an event. A chain of accepts ends with its share of the turn: the others are to be heard, too. */
+static inline void make_ready(struct uring_state *s, struct io_sock *sock)
+{
+    if (sock->in == IO_ACCEPT && s->accepts >= ACCEPTS_PER_TURN) {
+        make_ready_later(s, sock);
+        return;
+    }
+    list_remove(&sock->run);
+    list_append(&s->ready, &sock->run);
 }
 
 /* --- uring_turn.c */

@@ -53,6 +53,7 @@ __attribute__((noinline)) void doors_look(struct io *io)
 
 bool doors_tell_accepted(struct io *io, struct slot *slot, struct io_event *ev)
 {
+    state_of(io)->accepts++;
     if (try_accept(io, slot->sock, ev, SOCK_NONBLOCK)) {
         slot->state &= (uint16_t)~CANCEL_IN;
         return true;

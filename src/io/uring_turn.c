@@ -149,6 +149,7 @@ static void look_around(struct io *io)
         receive_sweep(io);
     }
     list_move_all(&s->ready, &s->later);
+    s->accepts = 0;
 }
 
 int turn_take(struct io *io, int64_t deadline_ns)

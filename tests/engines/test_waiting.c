@@ -98,6 +98,43 @@ static void a_busy_socket_does_not_starve_the_others(struct world *w)
     close(pair[1]);
 }
 
+/* However many call: a wake-up, another socket and the clock are seen meanwhile. */
+static void a_chain_of_accepts_starves_nobody(struct world *w)
+{
+    struct io_sock listener, accepted;
+    bool woken = false, heard = false;
+    int callers[16], taken = 0;
+    struct addr addr;
+    int64_t before = io_now(w->io);
+
+    io_sock_init(&listener, listen_on_loopback(&addr));
+    for (int i = 0; i < 16; i++)
+        callers[i] = call(&addr);
+    peer_sends(w, "me too", 6);
+    io_recv(w->io, &w->sock);
+    io_accept(w->io, &listener);
+    io_wake(w->io);
+    while (!(woken && heard && io_now(w->io) > before && listener.in == IO_IDLE)) {
+        struct io_event ev = next(w);
+
+        woken = woken || ev.op == IO_WAKE;
+        heard = heard || ev.op == IO_RECV;
+        io_buf_put(w->io, ev.buf);
+        if (ev.op != IO_ACCEPT)
+            continue;
+        io_sock_init(&accepted, ev.result);
+        io_close(w->io, &accepted);
+        close(callers[taken % 16]);
+        callers[taken++ % 16] = call(&addr);
+        assert_true(taken < 64);
+        if (!(woken && heard))
+            io_accept(w->io, &listener);
+    }
+    io_close(w->io, &listener);
+    for (int i = 0; i < 16; i++)
+        close(callers[i]);
+}
+
 /* However long the queue: a wake-up, another socket and the clock are seen meanwhile. */
 static void a_chain_of_accept_and_cancel_starves_nobody(struct world *w)
 {
@@ -212,6 +249,7 @@ int main(void)
         FACT(a_signal_handler_wakes_it),
         FACT(the_deadline_passes),
         FACT(a_busy_socket_does_not_starve_the_others),
+        FACT(a_chain_of_accepts_starves_nobody),
         FACT(a_chain_of_accept_and_cancel_starves_nobody),
         FACT(a_chain_of_sends_starves_nobody),
         FACT(waiting_is_spinning_for_who_may),
