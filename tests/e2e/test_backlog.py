@@ -344,6 +344,7 @@ def test_of_several_listeners_the_fullest_is_shown(launch, network):
     srv.wait_log(r"^127\.0\.0\.2:%d: backlog 2/1 FULL, \d+ SYNs? dropped$" % other)
 
 
+@pytest.mark.once  # the leak check wants /proc
 def test_what_cannot_be_read_is_not_zero(lab, without_proc):
     srv = lab("--sandbox", "off", prefix=without_proc)
     ask(srv)
