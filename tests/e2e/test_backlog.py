@@ -249,9 +249,8 @@ def test_a_full_queue_of_a_paused_server_is_logged(lab):
 def test_drops_that_nobody_saw_happen_are_logged_before_accepting_goes_on(lab):
     """The process was stopped while they happened, so it cannot have looked."""
     srv = lab("--backlog", "1")
-    srv.signal(signal.SIGSTOP)
-    socks = call(srv, 5)
-    srv.signal(signal.SIGCONT)
+    with srv.standing_still():
+        socks = call(srv, 5)
     assert all(echoes(sock) for sock in socks)
     line = srv.wait_log(r"(\d+) SYNs? dropped").group(1)
     assert 1 <= int(line) <= netstat(srv)["ListenDrops"]

@@ -1,6 +1,7 @@
 """Clients that misbehave, one and thousands of them: who is well behaved does not notice, nothing is
 left over, and every byte that came back was checked."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import threading
 
 import pytest
 
-from conftest import (PATIENCE, eventually, fill, receive_all, receive_exactly, reset,
+from conftest import (PATIENCE, eventually, fill, long_enough, receive_all, receive_exactly, reset,
                       sanitizer_in)
 from evil_client import ENDURE, FINISH, RESET, Crowd, Loris, never_readers
 
@@ -125,23 +126,31 @@ def test_what_a_stalled_client_wrote_comes_back_when_it_reads(echo):
 @pytest.mark.once
 def test_a_thousand_idle_and_trickling_clients(echo):
     """Who is silent is ended at the limit; who says a byte now and then is not idle, until it stops."""
-    srv = echo("-q", "--idle-timeout", "2s", "--concurrency", "1100")
+    long_enough(lambda limit: ends_who_is_silent_only(limit, echo), 2, 8)
+
+
+def ends_who_is_silent_only(limit, echo):
+    """False where we ourselves were stopped for so long that nobody said anything in time."""
+    srv = echo("-q", "--idle-timeout", f"{limit}s", "--concurrency", "1100")
     loris = Loris(srv.connect, 500, seed=14)
-    with selectors.DefaultSelector() as silent:
+    with selectors.DefaultSelector() as silent, contextlib.ExitStack() as opened:
+        opened.callback(loris.close)
         for _ in range(500):
-            silent.register(srv.connect(), selectors.EVENT_READ)
+            silent.register(opened.enter_context(srv.connect()), selectors.EVENT_READ)
         while silent.get_map():
-            loris.turn()
-            for key, _ in silent.select(0.3):
+            if not loris.turn(limit):
+                return False
+            for key, _ in silent.select(limit / 7):
                 assert key.fileobj.recv(1) == b""
                 silent.unregister(key.fileobj)
                 key.fileobj.close()
-    with srv.connect() as late:
-        assert echoes(late)
-    loris.turn()
-    for member in loris.members:
-        assert not member.read()
-    loris.close()
+        with srv.connect() as late:
+            assert echoes(late)
+        if not loris.turn(limit):
+            return False
+        for member in loris.members:
+            assert not member.read()
+    return True
 
 
 # --- crowds -------------------------------------------------------------------------------------
