@@ -174,10 +174,12 @@ static void echoed(struct probe *p, struct caller *c, const struct io_buf *buf)
     tell(p, PROBE_SERVED, c);
 }
 
+static void conclude(struct probe *p, enum probe_end end);
+
 /* --- events ------------------------------------------------------------------------------------- */
 
-/* The latest was not made. The first one may try another address; one that the kernel has given up for silence goes on
- * as long as it is not certain that it is meant. */
+/* The latest was not made. The first one may try another address. Where the kernel has given it up for silence, that is an
+ * answer unless something moved meanwhile; then it calls again. */
 static void not_made(struct probe *p, struct caller *c, int code)
 {
     close_caller(p, c);
@@ -185,8 +187,10 @@ static void not_made(struct probe *p, struct caller *c, int code)
         p->addr++;
         p->moved_ns = io_now(p->io);
         dial(p);
-    } else if (code == ETIMEDOUT) {
+    } else if (code == ETIMEDOUT && p->moved_ns > c->since_ns) {
         dial(p);
+    } else if (code == ETIMEDOUT) {
+        conclude(p, PROBE_FULL);
     } else {
         p->failed = code;
     }

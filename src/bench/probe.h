@@ -16,7 +16,8 @@
  * another one waits already, at once, since it will stand behind that one. The end is
  *
  *   full         the SYN of the latest was sent again and nothing moved for as long as patience is. A SYN that was sent before
- *                the last thing that moved says nothing: then its next retry is waited for, or plan->connect_timeout_ns;
+ *                the last thing that moved says nothing: then its next retry is waited for, or plan->connect_timeout_ns. Or
+ *                the kernel gave it up, and nothing had moved since it was called;
  *   room         all were made, some wait, and nothing moved for as long;
  *   keeps up     all were made, and none waits.
  *
