@@ -13,6 +13,10 @@
  * SYNs and not clients: a client who waits for long is several of them, and most get in at last. Counted
  * with them is the rarer case that the queue fills during a handshake, whose last ACK is dropped then.
  *
+ * A listener's counter has a little more in it: a segment of a handshake that comes to nothing, such as a client's
+ * reset in the middle of it, is discarded there, too (net/ipv4/tcp_ipv4.c, tcp_v4_rcv: discard_and_relse). ListenDrops,
+ * of the whole network namespace, has none of these (include/net/tcp.h, tcp_listendrop).
+ *
  * The SYN queue has the same limit. When it is full the kernel answers with SYN cookies, which need no
  * place in it, or drops the SYN where net.ipv4.tcp_syncookies is 0. For that there are counters of the whole
  * network namespace only.

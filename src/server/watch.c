@@ -116,19 +116,38 @@ static void tell(struct door_listener *l, int64_t dropped)
 
 /* --- looking ------------------------------------------------------------------------------------ */
 
+/* Were SYNs dropped at some listener of this network since the last line? Ours counts what else it discards, too (backlog.h),
+ * which is no reason to warn. Where nobody can tell, they were. */
+static bool syns_were_dropped(const struct door_listener *l, int64_t *ret)
+{
+    const struct stats *stats = &l->door->server->stats;
+    struct backlog_network now;
+
+    backlog_read_network(stats->network_fd, &now);
+    if (now.listen_drops == BACKLOG_UNKNOWN || stats->begun.listen_drops == BACKLOG_UNKNOWN)
+        return true;
+    *ret = now.listen_drops - stats->begun.listen_drops;
+    return *ret > l->watched.network_drops;
+}
+
 /* Returns whether it has to come back for a line that was not due yet. */
 static bool report(struct door_listener *l, int64_t now)
 {
     struct watched *w = &l->watched;
-    int64_t dropped = w->latest.dropped - w->told_dropped;
+    int64_t dropped = w->latest.dropped - w->told_dropped, network_drops = w->network_drops;
     bool full = backlog_full(&w->latest);
 
     w->told_full = w->told_full && full;
+    if (dropped > 0 && !syns_were_dropped(l, &network_drops)) {
+        w->told_dropped += dropped;
+        dropped = 0;
+    }
     if (dropped <= 0 && (!full || w->told_full))
         return false;
     if (now - w->told_ns < TELL_NS)
         return true;
     w->told_full = full;
+    w->network_drops = network_drops;
     w->told_dropped += dropped > 0 ? dropped : 0;
     w->told_ns = now;
     tell(l, dropped);

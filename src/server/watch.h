@@ -30,7 +30,8 @@ struct watched {
     struct backlog_gauge gauge;
     struct backlog latest; /* as of the latest look */
     bool told_full;        /* that it is full was logged, and it has been ever since */
-    int64_t told_dropped;  /* SYNs that were logged */
+    int64_t told_dropped;  /* SYNs that were logged, */
+    int64_t network_drops; /* and those of all listeners by then, since the start */
     int64_t told_ns;       /* when a line was logged */
 };
 
