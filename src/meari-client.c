@@ -17,6 +17,7 @@
 #include "net/endpoint.h"
 #include "net/sock.h"
 #include "net/synretry.h"
+#include "net/trace.h"
 #include "version.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ enum { DONE = 0, WRONG = 1, CANNOT_RUN = 2 }; /* exit codes */
 
 struct options {
     int64_t timeout_ns, connect_timeout_ns;
-    uint64_t verbose;
+    uint64_t verbose, trace;
     bool raw, quiet, v4, v6;
 };
 
@@ -65,6 +66,9 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
          .help = "no greeting and no notes; only results and errors"},
         {'v', "verbose", NULL, OPT_LEVEL, &o->verbose,
          .help = "tell the address and each line's round-trip time"},
+        {0, "trace", NULL, OPT_LEVEL, &o->trace,
+         .help = "log each system call of the conversation as it is\n"
+                 "made, and what it means; twice: waits, too"},
     };
     char version[64];
     const struct opts opts = {
@@ -173,6 +177,7 @@ int main(int argc, char **argv)
     if (r < 0)
         return fail(r == -EINVAL ? CANNOT_RUN : WRONG, &err);
     log_init(PROGRAM, LOG_TEXT, o.quiet ? LOG_NOTICE : o.verbose ? LOG_DEBUG : LOG_INFO);
+    trace_enable(&(struct trace_config){.level = (unsigned)o.trace, .peer = "server"});
     choose_locale();
     terminal_guard();
     if (check_options(&o, &err) < 0 ||
@@ -180,6 +185,6 @@ int main(int argc, char **argv)
         call(&fd, &endpoint, &o, &err) < 0)
         return fail(CANNOT_RUN, &err);
     r = talk(fd, &o, &err);
-    close(fd);
+    sock_close(fd);
     return r < 0 ? fail(WRONG, &err) : DONE;
 }

@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "io/io.h"
 #include "net/congestion.h"
+#include "net/trace.h"
 #include "server/confine.h"
 #include "server/limits.h"
 #include "server/server.h"
@@ -37,7 +38,7 @@ enum { NOT_WRITTEN = 1, BROKE = 1, CANNOT_RUN = 2 }; /* exit codes */
 struct options {
     uint64_t backlog, concurrency, clients, workers, buffer, memory, sndbuf, rcvbuf;
     int64_t idle_ns, lifetime_ns, drain_ns, spin_ns, stats_ns, accept_delay_ns;
-    uint64_t verbose;
+    uint64_t verbose, trace;
     bool classic, accept_pause, quiet, v4, v6;
     int engine, log_format, sandbox;
     const char *congestion, *user, *takeover;
@@ -150,6 +151,9 @@ static int read_options(struct options *o, int argc, char **argv, int *ret_opera
         {'q', "quiet", NULL, OPT_SWITCH, &o->quiet,
          .help = "log no clients; only what is listening and wrong"},
         {'v', "verbose", NULL, OPT_LEVEL, &o->verbose, .help = "log every client, in a storm too"},
+        {0, "trace", NULL, OPT_LEVEL, &o->trace,
+         .help = "log each system call of the lesson as it is made, and\n"
+                 "what it means; twice: waits, too"},
         {0, "log-format", "FORMAT", OPT_CHOICE, &o->log_format, .choices = log_formats,
          .help = "text or json (one object per line)"},
     };
@@ -258,6 +262,19 @@ static int configure(struct server_config *config, const struct options *o, stru
         .backlog_given = o->backlog != UINT64_MAX,
     };
     return limits_settle(config, err);
+}
+
+/* From here on; nothing of the service was opened yet. */
+static void begin_trace(const struct server_config *config, uint64_t level)
+{
+    bool classic = strcmp(config->engine, "classic") == 0;
+    const struct trace_config trace = {
+        .level = (unsigned)level,
+        .peer = "client",
+        .threads = classic ? config->concurrency > 1 : config->workers > 1,
+    };
+
+    trace_enable(&trace);
 }
 
 static int configure_confines(struct confine_config *config, struct identity *user,
@@ -398,6 +415,8 @@ int main(int argc, char **argv)
         r = read_endpoints(&endpoints, &config.n_endpoints, argv + operand, argc - operand, &err);
     config.endpoints = endpoints;
     open_supervisor(&supervisor);
+    if (r == 0)
+        begin_trace(&config, o.trace);
     if (r == 0)
         r = take_over(&config, &confines, o.takeover, &err);
     if (r == 0 && config.n_endpoints + config.n_passed == 0)

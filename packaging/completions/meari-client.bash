@@ -13,7 +13,7 @@ _meari_client()
     esac
     if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W '
-            --raw --timeout --connect-timeout -4 --ipv4 -6 --ipv6 -q --quiet -v --verbose
+            --raw --timeout --connect-timeout -4 --ipv4 -6 --ipv6 -q --quiet -v --verbose --trace
             -h --help -V --version' -- "$current"))
     else
         COMPREPLY=($(compgen -A hostname -- "$current"))

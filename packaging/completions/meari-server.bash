@@ -40,7 +40,7 @@ _meari_server()
         COMPREPLY=($(compgen -W '
             -b --backlog --concurrency --clients -w --workers --engine --spin --classic --idle-timeout
             --max-lifetime --drain --buffer --memory --sndbuf --rcvbuf --congestion --takeover --user
-            --sandbox --stats --accept-delay --accept-pause -4 --ipv4 -6 --ipv6 -q --quiet -v --verbose --log-format -h --help -V --version' -- "$current"))
+            --sandbox --stats --accept-delay --accept-pause -4 --ipv4 -6 --ipv6 -q --quiet -v --verbose --trace --log-format -h --help -V --version' -- "$current"))
     else
         COMPREPLY=($(compgen -A hostname -- "$current"))
     fi

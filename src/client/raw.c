@@ -10,6 +10,8 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/units.h"
+#include "../net/sock.h"
+#include "../net/trace.h"
 #include "input.h"
 
 #include <errno.h>
@@ -58,22 +60,27 @@ static int read_input(struct raw *r, struct err *err)
     r->up.end = (size_t)n;
     r->up.ended = n == 0;
     if (r->up.ended)
-        shutdown(r->fd, SHUT_WR);
+        (void)sock_shutdown(r->fd);
     r->moved_ns = clock_now_ns(); /* from now on something may be due */
     return 0;
 }
 
 static void send_up(struct raw *r)
 {
-    ssize_t n = send(r->fd, r->up.data + r->up.start, r->up.end - r->up.start, MSG_NOSIGNAL);
+    const unsigned char *rest = r->up.data + r->up.start;
+    size_t left = r->up.end - r->up.start;
+    ssize_t n = send(r->fd, rest, left, MSG_NOSIGNAL);
 
+    if (tracing())
+        trace_send(r->fd, rest, left, n);
     if (n > 0) {
         r->up.start += (size_t)n;
         r->sent += (uint64_t)n;
         r->moved_ns = clock_now_ns();
     } else if (!would_block(n)) {
         r->refused = errno;
-        shutdown(r->fd, SHUT_WR); /* if the server is still there, it must not wait for the rest */
+        /* if the server is still there, it must not wait for the rest */
+        (void)sock_shutdown(r->fd);
     }
 }
 
@@ -87,6 +94,8 @@ static int receive_down(struct raw *r, struct err *err)
 {
     ssize_t n = recv(r->fd, r->down.data, sizeof r->down.data, 0);
 
+    if (tracing())
+        trace_recv(r->fd, r->down.data, n);
     if (would_block(n))
         return 0;
     if (n == -1)
@@ -146,6 +155,8 @@ static int step(struct raw *r, struct err *err)
     };
     int n = poll(p, 4, clock_timeout_ms(clock_now_ns(), deadline(r))), result = 0;
 
+    if (tracing())
+        trace_wait("poll", n, n > 0 ? (unsigned)n : 0);
     if (n == -1)
         return errno == EINTR ? 0 : err_set(err, errno, "cannot wait for the server");
     if (n == 0)

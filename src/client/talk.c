@@ -6,6 +6,8 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/units.h"
+#include "../net/sock.h"
+#include "../net/trace.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -71,16 +73,31 @@ static int compare(const struct talk *t, const struct echo *e, size_t n, struct 
                      e->line->n, sent[i], t->chunk[i]);
 }
 
+/* As recv(2), into the chunk. */
+static ssize_t receive(struct talk *t, size_t most)
+{
+    ssize_t n = recv(t->fd, t->chunk, most, 0);
+
+    if (tracing())
+        trace_recv(t->fd, t->chunk, n);
+    return n;
+}
+
 static void send_some(struct talk *t, struct echo *e)
 {
-    ssize_t n = send(t->fd, e->line->data + e->sent, e->line->n - e->sent, MSG_NOSIGNAL);
+    const char *rest = e->line->data + e->sent;
+    size_t left = e->line->n - e->sent;
+    ssize_t n = send(t->fd, rest, left, MSG_NOSIGNAL);
 
+    if (tracing())
+        trace_send(t->fd, rest, left, n);
     if (n > 0) {
         e->sent += (size_t)n;
         e->moved_ns = clock_now_ns();
     } else if (!would_block(n)) {
         e->refused = errno;
-        shutdown(t->fd, SHUT_WR); /* if the server is still there, it must not wait for the rest */
+        /* if the server is still there, it must not wait for the rest */
+        (void)sock_shutdown(t->fd);
     }
 }
 
@@ -88,7 +105,7 @@ static void send_some(struct talk *t, struct echo *e)
 static int receive_some(struct talk *t, struct echo *e, struct err *err)
 {
     size_t due = e->line->n - e->got;
-    ssize_t n = recv(t->fd, t->chunk, due < sizeof t->chunk ? due : sizeof t->chunk, 0);
+    ssize_t n = receive(t, due < sizeof t->chunk ? due : sizeof t->chunk);
     int r;
 
     if (would_block(n))
@@ -116,6 +133,8 @@ static int echo_step(struct talk *t, struct echo *e, struct err *err)
     int64_t deadline = clock_after(e->moved_ns, t->timeout_ns);
     int n = poll(&p, 1, clock_timeout_ms(clock_now_ns(), deadline));
 
+    if (tracing())
+        trace_wait("poll", n, n > 0 ? (unsigned)n : 0);
     if (n == -1)
         return errno == EINTR ? 0 : err_set(err, errno, "cannot wait for the server");
     if (n == 0)
@@ -136,7 +155,7 @@ static int count_unasked(struct talk *t, int64_t deadline_ns, uint64_t *total)
 
     *total = 0;
     while (*total < UNASKED_MAX || clock_now_ns() < deadline_ns) {
-        ssize_t n = recv(t->fd, t->chunk, sizeof t->chunk, 0);
+        ssize_t n = receive(t, sizeof t->chunk);
 
         if (n == 0)
             t->closed = true;
@@ -185,7 +204,7 @@ int talk_end(struct talk *t, struct err *err)
 
     if (t->closed)
         return 0;
-    shutdown(t->fd, SHUT_WR);
+    (void)sock_shutdown(t->fd);
     /* a reset now takes nothing from us: everything that was due came back */
     count_unasked(t, clock_now_ns() + GOODBYE_NS, &unasked);
     return unasked > 0 ? unexpected(unasked, err) : 0;

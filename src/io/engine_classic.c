@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/clock.h"
 #include "../base/err.h"
+#include "../net/trace.h"
 #include "engine.h"
 
 #include <errno.h>
@@ -262,6 +263,8 @@ static int classic_next(struct io *io, struct io_event *ev, int64_t deadline_ns)
                 return served(s, ev->sock, ev->op);
         n = fill_polls(s);
         r = poll(s->polls, n, s->hurry ? 0 : clock_timeout_ms(clock_now_ns(), deadline_ns));
+        if (tracing())
+            trace_wait("poll", r, r > 0 ? (unsigned)r : 0);
         io->now_ns = clock_now_ns();
         s->sent_last = NULL;
         if (r == -1)

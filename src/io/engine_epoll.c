@@ -18,6 +18,7 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/clock.h"
 #include "../base/err.h"
+#include "../net/trace.h"
 #include "engine.h"
 
 #include <errno.h>
@@ -329,6 +330,8 @@ static int ask_kernel(struct io *io, int64_t deadline_ns)
     if (!list_empty(&s->unwatched) && s->retry_ns < deadline_ns)
         deadline_ns = s->retry_ns;
     n = spin_for_events(io, s, list_empty(&s->later) ? deadline_ns : 0);
+    if (tracing())
+        trace_wait("epoll_wait", n, n > 0 ? (unsigned)n : 0);
     if (n == -1 && errno != EINTR)
         return -errno;
     io->now_ns = clock_now_ns();

@@ -4,6 +4,7 @@
  * partial call is worth, and who gets the buffer.
  *
  * SPDX-License-Identifier: MIT */
+#include "../net/trace.h"
 #include "engine.h"
 
 #include <errno.h>
@@ -26,6 +27,8 @@ bool try_accept(struct io *io, struct io_sock *sock, struct io_event *ev, int fl
     (void)io;
     do {
         fd = accept4(sock->fd, NULL, NULL, SOCK_CLOEXEC | flags);
+        if (tracing())
+            trace_accept(sock->fd, fd);
     } while (fd == -1 && errno == EINTR);
     if (fd == -1 && would_block(errno))
         return false;
@@ -63,6 +66,8 @@ bool try_recv(struct io *io, struct io_sock *sock, struct io_event *ev, int flag
     }
     do {
         n = recv(sock->fd, buf->data, buf->cap, flags);
+        if (tracing())
+            trace_recv(sock->fd, buf->data, n);
     } while (n == -1 && errno == EINTR);
     if (n > 0) {
         buf->len = (uint32_t)n;
@@ -79,6 +84,14 @@ bool try_recv(struct io *io, struct io_sock *sock, struct io_event *ev, int flag
     return true;
 }
 
+/* By itself, so that without a trace nothing is kept for it. */
+TRACE_COLD static void trace_sent(const struct io_sock *sock, ssize_t n)
+{
+    const struct io_buf *buf = sock->sending;
+
+    trace_send(sock->fd, buf->data + buf->len - sock->unsent, sock->unsent, n);
+}
+
 bool try_send(struct io *io, struct io_sock *sock, struct io_event *ev, int flags)
 {
     const struct io_buf *buf = sock->sending;
@@ -86,6 +99,8 @@ bool try_send(struct io *io, struct io_sock *sock, struct io_event *ev, int flag
 
     do {
         n = send(sock->fd, buf->data + buf->len - sock->unsent, sock->unsent, MSG_NOSIGNAL | flags);
+        if (tracing())
+            trace_sent(sock, n);
         if (n > 0) {
             sock->unsent -= (uint32_t)n;
             sock->moved_ns = io->now_ns;

@@ -12,6 +12,8 @@
  * SPDX-License-Identifier: MIT */
 #include "uring.h"
 
+#include "../net/trace.h"
+
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -42,6 +44,8 @@ static void take_received(struct io *io, struct slot *slot, const struct io_urin
         lent_return(s, buf);
         return;
     }
+    if (tracing())
+        trace_cqe_recv(slot->sock->fd, buf->data, cqe->res);
     kept_add(slot->sock, slot->state & STALLED ? lent_copy_out(io, buf) : buf);
     note_fresh(io, slot);
     if (kept_is_enough(slot->sock))
@@ -71,6 +75,8 @@ void receive_completed(struct io *io, struct slot *slot, const struct io_uring_c
 
     if (cqe->res > 0)
         take_received(io, slot, cqe);
+    else if (tracing() && slot->sock)
+        trace_cqe_recv(slot->sock->fd, NULL, cqe->res);
     if (!(cqe->flags & IORING_CQE_F_MORE))
         receive_over(io, slot, cqe->res > 0 ? -ECANCELED : faults_ending(faults, cqe->res));
     else if (faults_end(faults))

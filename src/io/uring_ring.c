@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/err.h"
+#include "../net/trace.h"
 #include "pool.h"
 #include "uring_faults.h"
 
@@ -265,6 +266,14 @@ struct io_uring_sqe *ring_sqe(struct ring *ring)
     return io_uring_get_sqe(&ring->uring);
 }
 
+/* liburing returns -errno. */
+static void trace_enter(const struct ring *ring, int r)
+{
+    if (r < 0)
+        errno = -r;
+    trace_wait("io_uring_enter", r < 0 ? -1 : r, io_uring_cq_ready(&ring->uring));
+}
+
 int ring_enter(struct ring *ring, unsigned wanted, int64_t deadline_ns)
 {
     int64_t left_ns = wanted && deadline_ns != NEVER ? deadline_ns - clock_now_ns() : 0;
@@ -286,6 +295,8 @@ int ring_enter(struct ring *ring, unsigned wanted, int64_t deadline_ns)
         r = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, wanted, &left, NULL);
     else
         r = io_uring_submit_and_get_events(&ring->uring);
+    if (tracing())
+        trace_enter(ring, r);
     return r < 0 && r != -ETIME && r != -EINTR && r != -EBUSY && r != -EAGAIN ? r : 0;
 }
 

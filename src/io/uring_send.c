@@ -11,6 +11,8 @@
  * SPDX-License-Identifier: MIT */
 #include "uring.h"
 
+#include "../net/trace.h"
+
 void send_start(struct io *io, struct slot *slot)
 {
     struct uring_state *s = state_of(io);
@@ -33,6 +35,11 @@ static void stall(struct io *io, struct slot *slot)
     kept_copy_out(io, sock);
     submit_disarm(io, slot);
     submit_send(io, slot, true);
+}
+
+static const unsigned char *unsent_of(const struct io_sock *sock)
+{
+    return sock->sending->data + sock->sending->len - sock->unsent;
 }
 
 /* What the kernel said of a send: how much went out, and why not all. */
@@ -63,8 +70,15 @@ static void send_ended(struct io *io, struct slot *slot)
         slot->state |= SENT;
 }
 
+static void trace_completion(const struct io_sock *sock, int result)
+{
+    trace_cqe_send(sock->fd, unsent_of(sock), sock->unsent, result);
+}
+
 void send_fell_short(struct io *io, struct slot *slot, int result)
 {
+    if (tracing())
+        trace_completion(slot->sock, result);
     account(io, slot, result);
 }
 
@@ -74,6 +88,8 @@ void send_stalled_over(struct io *io, struct slot *slot, int result)
         slot->state &= (uint16_t)~STALLED;
         return;
     }
+    if (tracing())
+        trace_completion(slot->sock, result);
     account(io, slot, result);
     send_ended(io, slot);
 }
@@ -93,6 +109,8 @@ void send_settle(struct io *io, int64_t sent_ns)
 
         buf = buf->queued;
         if (slot->failed == 0) {
+            if (tracing())
+                trace_sent_silently(sock->fd, unsent_of(sock), sock->unsent);
             account(io, slot, (int)sock->unsent);
             sock->moved_ns = sent_ns;
         }

@@ -9,6 +9,7 @@
 #include "uring.h"
 
 #include "../base/clock.h"
+#include "../net/trace.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -44,6 +45,8 @@ void submit_receive(struct io *io, struct slot *slot)
     sqe->flags |= IOSQE_BUFFER_SELECT;
     name(io, sqe, slot, KIND_RECV);
     slot->state |= ARMED;
+    if (tracing())
+        trace_sqe_recv(slot->sock->fd);
 }
 
 void submit_poll(struct io *io, struct slot *slot, unsigned events)
@@ -134,4 +137,6 @@ void submit_send(struct io *io, struct slot *slot, bool wait)
     name(io, sqe, slot, wait ? KIND_STALLED : KIND_SEND);
     slot->state |= wait ? STALLED : SENDING;
     slot->failed = 0;
+    if (tracing())
+        trace_sqe_send(sock->fd, sock->unsent, wait);
 }

@@ -6,12 +6,12 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "sock.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Waits for the outcome of a connect(2) in progress. Returns 0 or -errno. */
 static int finish(int fd, int64_t deadline_ns)
@@ -22,6 +22,8 @@ static int finish(int fd, int64_t deadline_ns)
 
     do {
         n = poll(&p, 1, clock_timeout_ms(clock_now_ns(), deadline_ns));
+        if (tracing())
+            trace_wait("poll", n, n > 0 ? (unsigned)n : 0);
     } while (n == -1 && errno == EINTR);
     if (n == -1)
         return -errno;
@@ -29,21 +31,24 @@ static int finish(int fd, int64_t deadline_ns)
         return -ETIMEDOUT;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) == -1)
         return -errno;
+    if (tracing())
+        trace_so_error(fd, code);
     return -code;
 }
 
 static int dial_one(int *ret_fd, const struct addr *addr, int64_t timeout_ns)
 {
-    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r = 0;
+    int fd = sock_open(addr->sa.sa_family), r;
 
-    if (fd == -1)
-        return -errno;
-    if (connect(fd, &addr->sa, addr->len) == -1)
-        r = errno == EINPROGRESS ? finish(fd, clock_after(clock_now_ns(), timeout_ns)) : -errno;
+    if (fd < 0)
+        return fd;
+    r = sock_connect(fd, addr);
+    if (r == -EINPROGRESS)
+        r = finish(fd, clock_after(clock_now_ns(), timeout_ns));
     if (r == 0 && sock_reached_itself(fd, addr))
         r = -ECONNREFUSED;
     if (r < 0) {
-        close(fd);
+        sock_close(fd);
         return r;
     }
     *ret_fd = fd;

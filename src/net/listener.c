@@ -5,11 +5,21 @@
 
 #include "../base/err.h"
 #include "sock.h"
+#include "trace.h"
 #include "tune.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
+
+static int bind_to(int fd, const struct addr *addr)
+{
+    int r = bind(fd, &addr->sa, addr->len);
+
+    if (tracing())
+        trace_bind(fd, addr, r);
+    return r;
+}
 
 /* What a user can do about a refused bind. */
 static int bind_error(const struct addr *addr, int code, struct err *err)
@@ -32,9 +42,9 @@ int listener_open(int *ret_fd, const struct addr *addr, const struct listener_co
     int fd, r;
 
     addr_text(text, addr);
-    fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd == -1)
-        return err_set(err, errno, "cannot create a socket for '%s'", text);
+    fd = sock_open(addr->sa.sa_family);
+    if (fd < 0)
+        return err_set(err, -fd, "cannot create a socket for '%s'", text);
     r = sock_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r == 0)
         r = tune_listener(fd, config);
@@ -44,12 +54,13 @@ int listener_open(int *ret_fd, const struct addr *addr, const struct listener_co
         err_set(err, -r, "cannot set socket options for '%s'", text);
         goto fail;
     }
-    if (bind(fd, &addr->sa, addr->len) == -1) {
+    if (bind_to(fd, addr) == -1) {
         r = bind_error(addr, errno, err);
         goto fail;
     }
-    if (listen(fd, config->backlog) == -1) {
-        r = err_set(err, errno, "cannot listen on '%s'", text);
+    r = sock_listen(fd, config->backlog);
+    if (r < 0) {
+        err_set(err, -r, "cannot listen on '%s'", text);
         goto fail;
     }
     *ret_fd = fd;

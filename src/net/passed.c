@@ -66,7 +66,5 @@ int passed_listen(const struct passed *p, const struct listener_config *config, 
 
     if (r == 0)
         r = tune_listener(p->fd, config);
-    if (r == 0 && backlog && listen(p->fd, config->backlog) == -1)
-        r = -errno;
-    return r;
+    return r == 0 && backlog ? sock_listen(p->fd, config->backlog) : r;
 }

@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "addr.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,12 +79,21 @@ static int give_up(int fd, int r)
     return r;
 }
 
-int sock_create(int family, const struct addr *from)
+int sock_open(int family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (fd == -1)
-        return -errno;
+    if (tracing())
+        trace_socket(family, fd);
+    return fd == -1 ? -errno : fd;
+}
+
+int sock_create(int family, const struct addr *from)
+{
+    int fd = sock_open(family);
+
+    if (fd < 0)
+        return fd;
     (void)sock_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     (void)sock_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
     if (!from)
@@ -94,7 +104,11 @@ int sock_create(int family, const struct addr *from)
 
 int sock_connect(int fd, const struct addr *to)
 {
-    return connect(fd, &to->sa, to->len) == -1 ? -errno : 0;
+    int r = connect(fd, &to->sa, to->len);
+
+    if (tracing())
+        trace_connect(fd, to, r);
+    return r == -1 ? -errno : 0;
 }
 
 bool sock_reached_itself(int fd, const struct addr *to)
@@ -132,12 +146,28 @@ int sock_set_congestion(int fd, const char *name)
     return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)len) == -1 ? -errno : 0;
 }
 
+int sock_listen(int fd, int backlog)
+{
+    int r = listen(fd, backlog);
+
+    if (tracing())
+        trace_listen(fd, backlog, r);
+    return r == -1 ? -errno : 0;
+}
+
 int sock_shutdown(int fd)
 {
-    return shutdown(fd, SHUT_WR) == -1 ? -errno : 0;
+    int before = tracing() ? trace_before_end(fd) : 0, r = shutdown(fd, SHUT_WR);
+
+    if (tracing())
+        trace_shutdown(fd, r, before);
+    return r == -1 ? -errno : 0;
 }
 
 void sock_close(int fd)
 {
-    (void)close(fd);
+    int before = tracing() ? trace_before_end(fd) : 0, r = close(fd);
+
+    if (tracing())
+        trace_close(fd, r, before);
 }

@@ -33,6 +33,9 @@ int64_t sock_sent_ago_ns(int fd);
 int sock_local(struct addr *ret, int fd);
 int sock_peer(struct addr *ret, int fd);
 
+/* A TCP socket, non-blocking and close-on-exec. Returns the descriptor or -errno. */
+int sock_open(int family);
+
 /* A TCP socket to call others with, non-blocking, close-on-exec, TCP_NODELAY and SO_OOBINLINE on. 'from' is the
  * address to call from, whose port 0 is picked when the socket connects, so that it has to be free only together
  * with the peer's (ip(7), IP_BIND_ADDRESS_NO_PORT); NULL: the kernel's choice. Returns the descriptor or -errno. */
@@ -57,6 +60,9 @@ void sock_congestion(char out[static SOCK_CONGESTION_MAX], int fd);
 /* Chooses it by name, for what is accepted from a listener too. Returns -ENOENT where the kernel has none of that name,
  * -EPERM where it is not for us. */
 int sock_set_congestion(int fd, const char *name);
+
+/* A socket that is bound begins to listen, or changes its backlog. */
+int sock_listen(int fd, int backlog);
 
 /* No more will be sent: a FIN follows what was sent. */
 int sock_shutdown(int fd);
