@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import ENGINES, eventually, receive_all, receive_exactly
+from conftest import eventually, receive_all, receive_exactly
 from terminal import Terminal
 
 LINE = re.compile(r"^clients (?P<clients>\d+) \| (?P<reads>\S+) reads/s \| (?P<bytes>[\d.]+ \w+)/s"
@@ -96,7 +96,6 @@ def ask_between_drops(srv):
 
 
 # rows: P20 P21
-@pytest.mark.parametrize("engine", ENGINES)
 def test_twelve_connects_to_a_backlog_of_five(lab, engine):
     """Six wait, the SYNs of six are dropped and counted; when accepting goes on, all twelve are served."""
     srv = lab("--engine", engine, "--backlog", "5", "--accept-pause")
@@ -123,8 +122,8 @@ def test_twelve_connects_to_a_backlog_of_five(lab, engine):
 
 # rows: C06 P20
 @pytest.mark.parametrize("backlog,admits", [("0", 1), ("1", 2), ("5", 6)])
-def test_a_backlog_admits_one_more_than_its_value(lab, backlog, admits):
-    srv = lab("--backlog", backlog, "--accept-pause")
+def test_a_backlog_admits_one_more_than_its_value(lab, engine, backlog, admits):
+    srv = lab("--engine", engine, "--backlog", backlog, "--accept-pause")
     socks = []
     for n in range(admits + 1):
         answer = ask(srv)
@@ -137,8 +136,8 @@ def test_a_backlog_admits_one_more_than_its_value(lab, backlog, admits):
 
 
 # rows: C06 P22
-def test_somaxconn_clamps_what_is_shown(lab):
-    srv = lab("--backlog", "1024", "--accept-pause", sysctls=["net.core.somaxconn=16"])
+def test_somaxconn_clamps_what_is_shown(lab, engine):
+    srv = lab("--engine", engine, "--backlog", "1024", "--accept-pause", sysctls=["net.core.somaxconn=16"])
     socks = call(srv, 18)
     answer = ask(srv)
     assert (answer["waiting"], answer["limit"]) == ("17", "16") and answer["full"]
@@ -171,7 +170,6 @@ def test_drops_are_counted_from_our_start(lab, tmp_path, launch):
 
 
 # rows: P23
-@pytest.mark.parametrize("engine", ENGINES)
 def test_cookies_are_counted(lab, engine):
     """With cookies always on, every SYN is answered with one, and the service is the same."""
     srv = lab("--engine", engine, sysctls=["net.ipv4.tcp_syncookies=2"])
@@ -201,9 +199,9 @@ def syn(source, port, to_port):
 
 
 # rows: P23
-def test_a_flood_of_syns_fills_the_other_queue(lab):
+def test_a_flood_of_syns_fills_the_other_queue(lab, engine):
     """From an address that answers nothing: the SYN queue is full, cookies go out, and clients are served."""
-    srv = lab("--backlog", "5", sysctls=["net.ipv4.tcp_syncookies=1"])
+    srv = lab("--engine", engine, "--backlog", "5", sysctls=["net.ipv4.tcp_syncookies=1"])
     srv.namespace.run("ip", "route", "add", "10.0.0.0/8", "dev", "lo")
     with srv.inside(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         for i in range(100):
@@ -219,7 +217,6 @@ def test_a_flood_of_syns_fills_the_other_queue(lab):
 # --- the log says when it happens ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("backlog,somaxconn,advice", [
     ("2", 128, "a larger --backlog lets more wait"),
     ("2", 2, "a larger net.core.somaxconn lets more wait"),
@@ -281,7 +278,6 @@ def test_an_idle_server_does_not_look(lab):
 # --- --stats ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_line_as_often_as_asked(lab, engine):
     srv = lab("--engine", engine, "--stats", "50ms")
     with srv.connect() as sock:
@@ -300,7 +296,6 @@ def figures(srv, event="stats"):
     return [entry for entry in map(json.loads, whole.splitlines()) if entry["event"] == event]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_the_figures_as_json(launch, network, engine):
     """Each read and each byte counts, also of helpers that are gone."""
     srv = launch("--engine", engine, "--log-format", "json", "--backlog", "7", "127.0.0.1:0", namespace=network())
@@ -435,7 +430,6 @@ def test_lesser_terminals(build, env, bar):
 # --- the laboratory -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_delay_before_each_accept(lab, engine):
     srv = lab("--engine", engine, "--accept-delay", "50ms")
     begun = time.monotonic()
@@ -444,7 +438,6 @@ def test_a_delay_before_each_accept(lab, engine):
     assert time.monotonic() - begun > 3 * 0.05  # the delay of the first may have begun before
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("how", [["--accept-delay", "1h"], ["--accept-pause"]])
 def test_a_drain_takes_who_waits_whatever_it_was_told(lab, engine, how):
     srv = lab("--engine", engine, "--backlog", "5", *how)
@@ -461,7 +454,6 @@ def test_a_drain_takes_who_waits_whatever_it_was_told(lab, engine, how):
     assert "served 6 clients in" in srv.log and "left waiting" not in srv.log
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_accepting_is_paused_and_resumed(lab, engine):
     """Clients that are served already go on being served."""
     srv = lab("--engine", engine, "--backlog", "5")

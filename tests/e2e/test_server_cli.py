@@ -103,23 +103,23 @@ def test_C06_bad_backlogs(run, backlog, pattern):
 
 # rows: C06
 @pytest.mark.parametrize("backlog", ["0", "1", "5", "1k"])
-def test_C06_backlogs_in_force(server, backlog):
-    srv = server("-b", backlog)
-    assert f"backlog {backlog.replace('k', '000')}, engine" in srv.log
+def test_C06_backlogs_in_force(echo, engine, backlog):
+    srv = echo("-b", backlog)
+    assert f"backlog {backlog.replace('k', '000')}, engine {engine}" in srv.log
     assert "somaxconn" not in srv.log
 
 
 # rows: C06 P22
-def test_C06_a_clamped_backlog_is_announced(server, network):
-    srv = server("--backlog", "1024", namespace=network("net.core.somaxconn=16"))
+def test_C06_a_clamped_backlog_is_announced(echo, engine, network):
+    srv = echo("--backlog", "1024", namespace=network("net.core.somaxconn=16"))
     assert "a backlog of 1024 is more than net.core.somaxconn allows: 16 is in force" in srv.log
-    assert "backlog 16, engine" in srv.log
+    assert f"backlog 16, engine {engine}" in srv.log
 
 
 # rows: C06
-def test_C06_the_default_backlog_is_somaxconn_without_a_warning(server, network):
-    srv = server(namespace=network("net.core.somaxconn=77"))
-    assert "backlog 77, engine" in srv.log and "in force" not in srv.log
+def test_C06_the_default_backlog_is_somaxconn_without_a_warning(echo, engine, network):
+    srv = echo(namespace=network("net.core.somaxconn=77"))
+    assert f"backlog 77, engine {engine}" in srv.log and "in force" not in srv.log
 
 
 # rows: C07 L05
