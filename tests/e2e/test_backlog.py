@@ -161,7 +161,7 @@ def test_drops_are_counted_from_our_start(lab, tmp_path, launch):
     assert all(echoes(sock) for sock in socks)
     for sock in socks:
         sock.close()
-    next_one.wait_log("client 3 left")
+    eventually(lambda: ask(next_one)["clients"] == "0", "three clients that are gone")
     next_one.wait_log("can take over")
     next_one.fds_at_start = next_one.fds()
 
