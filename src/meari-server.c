@@ -294,8 +294,10 @@ static void on_stop_signal(int signo)
 {
     static volatile sig_atomic_t seen;
 
-    if (seen)
+    if (seen) {
+        log_leave();
         _exit(128 + signo);
+    }
     seen = 1;
     server_stop(serving);
 }

@@ -37,6 +37,7 @@
 #define SENTENCE_MAX_BYTES 1024
 #define STATUS_MAX_BYTES 512
 #define CLEAR_LINE "\r\033[K"
+#define CLEAR_BYTES (sizeof CLEAR_LINE - 1)
 
 #define LAST_WORDS_MS 1000
 
@@ -159,10 +160,11 @@ static size_t above_status(char *screen, size_t size, const char *line, size_t n
     return used < 0 ? 0 : (size_t)used;
 }
 
-/* Returns whether the line got through, all of it. */
+/* Returns whether the line got through, all of it. Of a status that did not, the next one clears the rest. */
 static bool put(const char *line, size_t n)
 {
-    char screen[LINE_MAX_BYTES + STATUS_MAX_BYTES];
+    char screen[CLEAR_BYTES + LINE_MAX_BYTES + STATUS_MAX_BYTES];
+    size_t begins = 0, ends = n;
     ssize_t wrote;
 
     if (out.torn) {
@@ -171,13 +173,14 @@ static bool put(const char *line, size_t n)
         out.torn = false;
     }
     if (out.status[0]) {
+        begins = CLEAR_BYTES;
+        ends = begins + n;
         n = above_status(screen, sizeof screen, line, n);
         line = screen;
     }
     wrote = put_some(line, n);
-    if (wrote > 0 && wrote < (ssize_t)n)
-        out.torn = true;
-    return wrote >= (ssize_t)n - 1; /* without its newline it can be read all the same */
+    out.torn = wrote > (ssize_t)begins && wrote < (ssize_t)ends;
+    return wrote >= (ssize_t)ends - 1; /* without its newline it can be read all the same */
 }
 
 static size_t text_line(char *line, enum log_level level, const char *sentence)
@@ -306,9 +309,20 @@ static void cut_status(char *line, size_t columns)
     *line = '\0';
 }
 
+/* One that the terminal does not take now is not missed: the next is newer. */
+static void put_status(void)
+{
+    char screen[CLEAR_BYTES + STATUS_MAX_BYTES];
+    ssize_t wrote = put_some(screen, above_status(screen, sizeof screen, "", 0));
+
+    if (wrote >= (ssize_t)CLEAR_BYTES)
+        out.torn = false; /* half a line that stood here is gone */
+    else if (!out.status[0])
+        out.torn = true; /* and a status that could not be taken away has no end */
+}
+
 bool log_status(const char *line)
 {
-    char screen[LINE_MAX_BYTES];
     bool was;
 
     if (!out.is_screen)
@@ -317,12 +331,19 @@ bool log_status(const char *line)
     was = out.status[0];
     snprintf(out.status, sizeof out.status, "%s", line ? line : "");
     cut_status(out.status, width());
-    if (was ||
-        out.status
-            [0]) /* one that the terminal does not take now is not missed: the next is newer */
-        (void)put_some(screen, above_status(screen, sizeof screen, "", 0));
+    if (was || out.status[0])
+        put_status();
     pthread_mutex_unlock(&out.lock);
     return true;
+}
+
+void log_leave(void)
+{
+    ssize_t n = 0;
+
+    if (out.status[0])
+        n = write(out.fd, CLEAR_LINE, CLEAR_BYTES);
+    (void)n; /* then it stays there */
 }
 
 void log_patiently(void)

@@ -49,6 +49,9 @@ void log_write(enum log_level level, const char *event, const struct log_field *
  * nothing happened, where standard error is no such terminal: then the caller logs it instead. */
 bool log_status(const char *line);
 
+/* The process is about to end under all its threads: takes that line away. Safe in a signal handler. */
+void log_leave(void);
+
 /* Nothing is served any more that a wait could hold up: from here on lines wait for room, a second all together. */
 void log_patiently(void);
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import eventually, receive_all, receive_exactly
+from conftest import eventually, fill, receive_all, receive_exactly
 from terminal import Terminal
 
 LINE = re.compile(r"^clients (?P<clients>\d+) \| (?P<reads>\S+) reads/s \| (?P<bytes>[\d.]+ \w+)/s"
@@ -402,6 +402,19 @@ def test_on_a_terminal_the_line_stays_below_the_log(build):
         assert t.end() == 0
         last = t.raw.rsplit(b"\r\n", 2)[-2]
         assert re.search(rb"\r\x1b\[Kserved 6 clients in [^\r]*$", last), t.raw
+
+
+def test_a_second_signal_takes_the_line_away(build):
+    with terminal(build, "--stats", "50ms", "--drain", "60s", "--sndbuf", "16k", "--rcvbuf", "16k") as t:
+        port = int(t.wait(re.compile(r"listening on 127\.0\.0\.1:(\d+)")).group(1))
+        with socket.create_connection(("127.0.0.1", port)) as stalled:
+            fill([stalled])
+            t.wait("client 1 connected")
+            os.kill(t.proc.pid, signal.SIGTERM)
+            t.wait(re.compile("clients 1 · [^\n]* · draining"))
+            os.kill(t.proc.pid, signal.SIGTERM)
+            assert t.end() == 128 + signal.SIGTERM
+        assert t.raw.endswith(b"\r\x1b[K"), t.raw[-200:]
 
 
 def test_a_narrow_terminal_is_not_wrapped(build):
