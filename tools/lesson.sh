@@ -1,0 +1,11 @@
+# lesson.sh -- ./dev lesson: an experiment of the lesson, with the programs of build/.
+#
+# SPDX-License-Identifier: MIT
+
+dev_lesson()
+{
+    # shellcheck disable=SC2086
+    need $for_build
+    build_in build
+    exec build/meari-lesson "$@"
+}
