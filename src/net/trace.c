@@ -97,17 +97,29 @@ void trace_accept(int listener, int fd)
                queue_text(queue, sizeof queue, listener));
 }
 
+/* Where the queue over there was full, the first SYN got no answer (synretry.h). */
+static const char *retries_text(char *out, size_t size, int fd)
+{
+    uint32_t retries = sock_retransmits(fd);
+
+    out[0] = '\0';
+    if (retries > 0)
+        snprintf(out, size, ", after %" PRIu32 " SYN retr%s", retries, retries == 1 ? "y" : "ies");
+    return out;
+}
+
 /* Both ends, so that it can be found at the other one. */
 static void tell_connected(struct trace_line *l)
 {
-    char here[ADDR_TEXT_MAX], there[ADDR_TEXT_MAX];
+    char here[ADDR_TEXT_MAX], there[ADDR_TEXT_MAX], retries[32];
     struct addr own, peer;
 
     l->state = trace_state_name(trace_state_of(l->fd));
     if (sock_local(&own, l->fd) < 0 || sock_peer(&peer, l->fd) < 0)
         trace_tell(l, "%s", "");
     else
-        trace_tell(l, "from %s to %s", addr_text(here, &own), addr_text(there, &peer));
+        trace_tell(l, "from %s to %s%s", addr_text(here, &own), addr_text(there, &peer),
+                   retries_text(retries, sizeof retries, l->fd));
 }
 
 void trace_connect(int fd, const struct addr *to, int r)

@@ -13,9 +13,10 @@ import socket
 
 import pytest
 
-from clientrunner import results, run_client, start_client
+from clientrunner import finish, results, run_client, start_client
 from conftest import eventually, fill, receive_exactly, reset
 from evil_server import FakeServer, honest, reset_after
+from full_server import FullServer
 
 CALL = re.compile(r"^(?:\[\d+\] )?(?:(?:sqe|cqe|ok ) )?\w+\([^)]*\)(?: = |  |$)")
 WAITS = re.compile(r"= EAGAIN")
@@ -367,6 +368,15 @@ def test_nobody_listens(deaf_port):
     assert outcome.code == 2
     assert re.search(r"^SO_ERROR\(\d\) = ECONNREFUSED CLOSED       nobody listens there \(RST\)$", outcome.stderr, re.M)
     assert re.search(r"^close\(\d\) = 0 +CLOSED$", outcome.stderr, re.M)
+
+
+def test_a_full_queue_is_seen_from_the_other_end():
+    with FullServer() as full:
+        proc = start_client("--trace", "127.0.0.1", full.port)
+        full.wait_for_silenced(1)
+        full.open()
+        outcome = finish(proc, b"hello\n")
+    assert re.search(r"^SO_ERROR\(\d\) = 0 +ESTABLISHED  from \S+ to \S+, after \d SYN retr(y|ies)$", outcome.stderr, re.M)
 
 
 def test_the_server_resets():
