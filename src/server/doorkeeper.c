@@ -115,7 +115,7 @@ static bool want_all_served(struct server *server)
     return atomic_load(&server->places) == 0;
 }
 
-static bool admits_more(const struct doorkeeper *door)
+bool door_admits_more(const struct doorkeeper *door)
 {
     uint64_t clients = door->server->config.clients;
 
@@ -275,7 +275,8 @@ static bool listener_finished(const struct door_listener *l)
     if (!atomic_load(&server->draining)) /* the last one stays until everybody knows of the drain */
         return false;
     return io_now(l->door->worker->io) >= server->drain_end_ns ||
-           (l->held_fd < 0 && (l->empty || l->lost || !admits_more(l->door) || is_handed_over(l)));
+           (l->held_fd < 0 &&
+            (l->empty || l->lost || !door_admits_more(l->door) || is_handed_over(l)));
 }
 
 /* The first moment at which it may accept, apart from whatever else it waits for. */
@@ -292,7 +293,7 @@ static void listener_accept(struct door_listener *l)
 
     if (l->rested)
         watch_glance(door); /* now it shows what gathered meanwhile */
-    l->rested = l->crowded = false;
+    l->rested = l->crowded = l->shut_out = false;
     io_accept(door->worker->io, &l->sock);
 }
 
@@ -300,7 +301,7 @@ static void listener_accept(struct door_listener *l)
 static void listener_hush(struct door_listener *l, bool draining)
 {
     if (!draining &&
-        admits_more(l->door)) /* stays: the attempt that a cancel makes was made then */
+        door_admits_more(l->door)) /* stays: the attempt that a cancel makes was made then */
         l->hushed = true;
     io_cancel(l->door->worker->io, &l->sock); /* its event brings us back */
 }
@@ -314,11 +315,11 @@ static void listener_go_on(struct door_listener *l)
     if (l->sock.fd < 0)
         return;
     if (l->sock.in != IO_IDLE) {
-        if (draining || door->shut || !admits_more(door))
+        if (draining || door->shut || !door_admits_more(door))
             listener_hush(l, draining);
         return;
     }
-    if (l->held_fd >= 0 && !admits_more(door))
+    if (l->held_fd >= 0 && !door_admits_more(door))
         turn_away(l);
     if (l->held_fd >= 0)
         (void)door_admit(l);
@@ -326,7 +327,7 @@ static void listener_go_on(struct door_listener *l)
         listener_end(l);
         return;
     }
-    if (l->lost || l->held_fd >= 0 || !admits_more(door) || door->paused_ns != NEVER ||
+    if (l->lost || l->held_fd >= 0 || !door_admits_more(door) || door->paused_ns != NEVER ||
         io_now(door->worker->io) < may_accept_ns(l) || !want_place(door->server))
         return;
     listener_accept(l);
@@ -359,7 +360,10 @@ static void watch_who_rests(struct doorkeeper *door)
     for (size_t i = 0; i < door->n; i++) {
         struct door_listener *l = &door->listeners[i];
 
-        if (l->sock.fd < 0 || l->sock.in != IO_IDLE || l->rested)
+        if (l->sock.fd < 0 || l->sock.in != IO_IDLE)
+            continue;
+        l->shut_out = l->shut_out || door->shut;
+        if (l->rested)
             continue;
         l->rested = true;
         l->crowded = atomic_load(&door->server->places) >= door->server->config.concurrency;

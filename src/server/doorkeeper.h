@@ -35,7 +35,8 @@ struct door_listener {
     bool lost;             /* it listens no more, and we did not end it */
     bool hushed;           /* its accept was cancelled to shut the door, not to see who waits */
     bool rested;           /* no accept was outstanding for a while, */
-    bool crowded;          /* because there was no place */
+    bool crowded;          /* because there was no place, */
+    bool shut_out;         /* or because the door was shut */
     int64_t not_before_ns; /* --accept-delay */
     struct watched watched;
     char text[ADDR_TEXT_MAX];
@@ -68,6 +69,9 @@ void door_begin(struct doorkeeper *door);
 
 /* Accept nobody from here on, or go on; door_go_on() is to follow. */
 void door_shut(struct doorkeeper *door, bool shut);
+
+/* Will anybody be served who is not yet? Not when as many came as --clients says. */
+bool door_admits_more(const struct doorkeeper *door);
 
 /* Logs that it is shut, if it is. */
 void door_announce(const struct doorkeeper *door);

@@ -73,12 +73,17 @@ static const char *advice(const struct door_listener *l, char *out, size_t size)
     const struct server *server = door->server;
     const struct backlog *b = &l->watched.latest;
 
-    if (door->shut)
-        return "accepting is paused, and SIGUSR2 resumes it";
-    if (l->crowded || atomic_load(&server->places) >= server->config.concurrency)
+    if (!door_admits_more(door))
+        snprintf(out, size, "--clients %" PRIu64 " is reached, and nobody else is served",
+                 server->config.clients);
+    else if (door->shut && !atomic_load(&server->draining))
+        snprintf(out, size, "accepting is paused, and SIGUSR2 resumes it");
+    else if (l->crowded || atomic_load(&server->places) >= server->config.concurrency)
         snprintf(out, size,
                  "--concurrency %" PRIu64 " is reached, and a larger one serves more; %s",
                  server->config.concurrency, larger_queue(door, b));
+    else if (l->shut_out)
+        snprintf(out, size, "accepting was paused");
     else if (server->config.accept_delay_ns > 0)
         snprintf(out, size, "each accept waits for --accept-delay; %s", larger_queue(door, b));
     else

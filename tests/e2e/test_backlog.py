@@ -243,6 +243,25 @@ def test_a_full_queue_of_a_paused_server_is_logged(lab):
     srv.signal(signal.SIGUSR2)
 
 
+def test_the_pause_is_what_filled_the_queue_also_when_it_is_over(lab):
+    srv = lab("--backlog", "1", "--accept-pause")
+    with srv.standing_still():
+        socks = call(srv, 5)
+        srv.signal(signal.SIGUSR2)
+    line = srv.wait_log(r"the accept queue of .*|\d+ SYNs? dropped at .*").group()
+    assert re.search(": accepting (is|was) paused", line), line
+    assert all(echoes(sock) for sock in socks)
+
+
+def test_who_comes_after_the_last_client_is_not_promised_anything(lab):
+    srv = lab("--backlog", "1", "--clients", "1")
+    with srv.connect() as only:
+        assert echoes(only)
+        call(srv, 3)
+        srv.wait_log(r"is full \(2/1\).*: --clients 1 is reached, and nobody else is served$")
+    assert srv.wait_exit() == 0
+
+
 def test_drops_that_nobody_saw_happen_are_logged_before_accepting_goes_on(lab):
     """The process was stopped while they happened, so it cannot have looked."""
     srv = lab("--backlog", "1")

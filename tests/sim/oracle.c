@@ -455,6 +455,21 @@ static void check_figures(const char *line)
     check_dropped(dropped);
 }
 
+/* "the accept queue of 127.0.0.1:7000 is full (6/5), 2 SYNs dropped: a larger --backlog lets more wait": why, and what
+ * to change, must be true at the moment. */
+static void check_advice(const char *line)
+{
+    const struct doorkeeper *door = &world.server->door;
+    bool shut = door->shut && !atomic_load(&world.server->draining);
+
+    if (strstr(line, "accepting is paused") && !shut)
+        fail("the log calls accepting paused, and it is not: %s", line);
+    if (strstr(line, "lets more wait") && (all_came() || shut))
+        fail("the log advises a longer queue, and nobody is accepted from it: %s", line);
+    if (strstr(line, "whose backlog is -"))
+        fail("the log takes what it does not know for a number: %s", line);
+}
+
 void oracle_log(const char *line)
 {
     uint64_t client, came, left, bytes;
@@ -462,6 +477,8 @@ void oracle_log(const char *line)
 
     if (strncmp(line, "clients ", 8) == 0)
         check_figures(line);
+    else if (strstr(line, "whose backlog is") || strstr(line, " is full ("))
+        check_advice(line);
     else if (sscanf(line, "and more: %" SCNu64 " connected, %" SCNu64 " left, %" SCNu64, &came,
                     &left, &bytes) == 3) {
         told.came += came;
