@@ -22,6 +22,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -42,6 +43,7 @@ enum {
     CANCEL_IN = 1 << 5, /* do not wait any longer */
     CANCEL_OUT = 1 << 6,
     LISTENS = 1 << 7,
+    RETRIES = 1 << 8, /* is among the 'unwatched' though it is watched: has_room() */
 };
 
 struct epoll_state {
@@ -51,8 +53,9 @@ struct epoll_state {
     const struct io_sock *sent_last; /* whose send was the latest event */
     struct list now;
     struct list later;
-    unsigned accepts;      /* tried in this round */
-    struct list unwatched; /* the kernel had no memory to watch them: tried again at retry_ns */
+    unsigned accepts; /* tried in this round */
+    struct list
+        unwatched; /* the kernel had no memory for them, and will not tell: tried again at retry_ns */
     int64_t retry_ns;
     struct epoll_event batch[BATCH];
 };
@@ -197,6 +200,16 @@ static void retry_later(struct io *io, struct io_sock *sock)
     list_append(&s->unwatched, &sock->run);
 }
 
+/* A send that would block though the socket has room was refused for want of memory for TCP as a whole. When that is over
+ * nobody is told: the next edge comes with the next ACK, and nothing may be under way that would be acknowledged. (The
+ * kernel's own wait, of a blocking send, is a nap then: sk_stream_wait_memory in net/core/stream.c.) */
+static bool has_room(const struct io_sock *sock)
+{
+    struct pollfd p = {.fd = sock->fd, .events = POLLOUT};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
 /* The operation would block. Returns whether it is over all the same: cancelled, or not watchable. */
 static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, enum io_op op)
 {
@@ -209,6 +222,11 @@ static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, 
         sock->flags &= ~(uint32_t)DEEP;
     if (sock->flags & (in ? WATCH_IN : WATCH_OUT))
         sock->flags |= in ? DRY_IN : DRY_OUT;
+    if (r == 0 && op == IO_SEND && has_room(sock)) {
+        sock->flags = (sock->flags & ~(uint32_t)DRY_OUT) | RETRIES;
+        retry_later(io, sock);
+        return false;
+    }
     if (r == -ENOMEM && !in) {
         retry_later(io, sock);
         return false;
@@ -228,7 +246,7 @@ static bool serve_out(struct io *io, struct io_sock *sock, struct io_event *ev)
     over = op == IO_SEND ? try_send(io, sock, ev, 0) : try_connect(io, sock, ev);
     over = over || must_wait(io, sock, ev, op);
     if (over)
-        sock->flags &= ~(uint32_t)CANCEL_OUT;
+        sock->flags &= ~(uint32_t)(CANCEL_OUT | RETRIES);
     return over;
 }
 
@@ -280,6 +298,8 @@ static void note(struct epoll_state *s, const struct epoll_event *event)
         sock->flags |= DEEP;
     if (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
         sock->flags &= ~(uint32_t)DRY_OUT;
+    if (sock->flags & RETRIES) /* perhaps the room came after the refusal, and here is its edge */
+        list_remove(&sock->run);
     if (can_go_on(sock) && !list_linked(&sock->run))
         list_append(&s->now, &sock->run);
 }

@@ -1,8 +1,10 @@
 """Every byte comes back when each call moves 1 to 3 bytes, is interrupted, or finds nothing ready: server
 and client under the shim (tests/harness/shim/shim.h says what it does, and why the kernel could)."""
 
+import errno
 import random
 import signal
+import socket
 import threading
 
 import pytest
@@ -42,6 +44,16 @@ def echo_of(server, seed):
         got = receive_all(sock)
         sender.join()
     return got, data
+
+
+# rows: R06 R08
+def test_a_send_that_is_refused_though_there_is_room_is_tried_again(server):
+    """As the kernel does when memory for TCP is short. After the first time the socket is watched, which brings an edge; after
+    the second none comes, since nothing is under way."""
+    srv = server("--engine", "epoll", env=shim.environment(fail=f"send:1:{errno.EAGAIN}:twice"))
+    with srv.connect() as sock:
+        sock.sendall(b"all the same")
+        assert sock.recv(12, socket.MSG_WAITALL) == b"all the same"
 
 
 # rows: R06

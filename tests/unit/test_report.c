@@ -205,8 +205,8 @@ TEST(text_says_everything_that_matters)
         "12 messages due, and still waiting at the end\n",
         "after the schedule",
         "48 made: p50 ",
-        "4 of 50 connects needed 1 retry (1.0 s), 1 needed 3 retries (3.0 s), 2 got no answer: the "
-        "accept queue was full\n",
+        "4 of 50 connects needed 1 retry (1.0 s), 1 needed 3 retries (3.0 s), 2 got no answer",
+        "no answer: the accept queue was full\n",
         "99 of 100 still echoed",
         "us per message, busiest thread at 95 %",
         "us per message, 20 % of one CPU",

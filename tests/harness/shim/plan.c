@@ -29,7 +29,7 @@ static size_t n_ranges, n_main_ranges;
 static struct {
     bool armed, any_allocation, ever;
     enum call call;
-    unsigned long nth;
+    unsigned long nth, last; /* of the calls that fail */
     int code;
 } fault;
 static atomic_ulong seen; /* calls of the kind that is to fail */
@@ -84,6 +84,7 @@ static void read_fault(const char *text)
     if (sscanf(text, "%31[a-z0-9_]:%lu:%d:%7s", name, &fault.nth, &fault.code, when) != 4)
         give_up("SHIM_FAIL");
     fault.ever = strcmp(when, "ever") == 0;
+    fault.last = fault.nth + (strcmp(when, "twice") == 0);
     fault.any_allocation = strcmp(name, "alloc") == 0;
     while (i < N_CALLS && strcmp(call_names[i], name) != 0)
         i++;
@@ -162,7 +163,7 @@ static bool is_its_turn(enum call call)
     if (!fault.armed || !(fault.any_allocation ? is_allocation(call) : call == fault.call))
         return false;
     n = atomic_fetch_add(&seen, 1) + 1;
-    return fault.ever ? n >= fault.nth : n == fault.nth;
+    return n >= fault.nth && (fault.ever || n <= fault.last);
 }
 
 bool call_fails(enum call call, const void *caller)

@@ -6,7 +6,8 @@
  * says what happens:
  *
  *     SHIM_FAIL=CALL:N:ERROR:once   the Nth CALL fails with the errno ERROR (a number); CALL is a name
- *     SHIM_FAIL=CALL:N:ERROR:ever   in calls.inc, or "alloc" for any allocation. Every later one, too
+ *     SHIM_FAIL=CALL:N:ERROR:twice  in calls.inc, or "alloc" for any allocation. The next one, too,
+ *     SHIM_FAIL=CALL:N:ERROR:ever   or every later one
  *     SHIM_STORM=short,eintr=K,eagain   transfers cut to 1..3 bytes; each call interrupted K times
  *                                   before it works; calls that find a ready socket "not ready"
  *     SHIM_SEED=N                   the storms' dice
