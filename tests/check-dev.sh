@@ -74,6 +74,11 @@ kept=$(sed -n 's/.*its log is \([^:]*\):$/\1/p' "$tmp/err")
 [ -s "$kept" ] || fail "the log is not where it says: $(cat "$tmp/err")"
 rm -r "${kept%/*}"
 
+# an experiment of the lesson
+expect 0 "$dev" lesson 1
+grep -q '^so it is  ' "$tmp/out" || fail "not the lesson: $(cat "$tmp/out")"
+has_left_nothing 'the lesson'
+
 expect 0 "$dev" help
 expect 2 "$dev" nonsense
 

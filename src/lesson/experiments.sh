@@ -14,7 +14,7 @@ experiment_1()
     step '3. The second one is connected, too: by the kernel. What it says is in the kernel as well.'
     client 2 -v
     tell 2 'me too'
-    await 'a connection' printed client_2 '^connected to'
+    await 'a connection' connected 2
     await '7 bytes for the server' unread server 7
     show client_2
     figures
@@ -39,7 +39,7 @@ connect_some() # FROM TO: clients that are connected one after the other, and sa
 {
     for i in $(seq "$1" "$2"); do
         client "$i" -v
-        await 'a connection' printed "client_$i" '^connected to'
+        await 'a connection' connected "$i"
         show "client_$i"
     done
 }
@@ -117,7 +117,7 @@ experiment_3()
     step '3. Accepting goes on. The seventh gets in with its next SYN: it was late, not lost.'
     signal USR2 server
     await 'seven clients' printed server '^client 7 connected'
-    await 'a connection' printed client_7 '^connected to'
+    await 'a connection' connected 7
     show server client_7
     figures
     retries=$(sed -n 's/.*its SYN needed \([0-9]*\) retr.*/\1/p' "$tmp/client_7.log")

@@ -21,6 +21,12 @@ printed() # SIDE PATTERN [COUNT]
     [ "$(grep -cE -e "$2" "$tmp/$1.log")" -ge "${3:-1}" ]
 }
 
+connected() # N: client N, started with -v
+{
+    ! printed "client_$1" 'cannot connect' || die "client $1: $(cat "$tmp/client_$1.log")"
+    printed "client_$1" '^connected to'
+}
+
 silent() # SIDE PATTERN: it printed no such line
 {
     ! printed "$1" "$2"

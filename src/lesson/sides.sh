@@ -17,15 +17,17 @@ prepare()
     trap leave EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
+    trap 'exit 141' PIPE
     trap 'exit 143' TERM
     tmp=$(mktemp -d "${TMPDIR:-/tmp}/meari-lesson.XXXXXX") || die 'no folder for what the programs print'
 }
 
-# Every way out ends what was started.
+# Every way out ends what was started. A code that we did not choose is that of a tool which failed.
 leave()
 {
     status=$?
-    trap - EXIT HUP INT TERM
+    trap - EXIT HUP INT PIPE TERM
+    [ "$status" -le 2 ] || [ "$status" -gt 128 ] || status=2
     for pid in $pids; do
         kill -KILL "$pid" 2>/dev/null || :
         wait "$pid" 2>/dev/null || :

@@ -67,7 +67,7 @@ NUMBERS = {
 }
 
 
-# rows: P20 P22
+# rows: P20 P21 P22
 @pytest.mark.parametrize("n", NUMBERS)
 def test_an_experiment_comes_out_as_the_lesson_says(script, n, tmp_path):
     """And leaves nothing behind."""
@@ -205,8 +205,45 @@ def test_the_programs_may_be_in_path(script, build, tmp_path):
     run(alone, "5", PATH=f"{build}:{os.environ['PATH']}")
 
 
-def test_the_programs_own_variables_change_nothing(script):
-    run(script, "2", MEARI_BACKLOG="100", MEARI_QUIET="1", MEARI_LOG_FORMAT="json")
+def test_neither_our_variables_nor_the_locale_change_anything(script):
+    run(script, "2", MEARI_BACKLOG="100", MEARI_QUIET="1", MEARI_LOG_FORMAT="json", LC_ALL="C")
+
+
+def test_who_may_make_no_network(script, tmp_path):
+    """The half that reads is shown, and the rest is not passed off as done."""
+    for name in ("unshare", "nsenter"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"PATH={tmp_path}:{os.environ['PATH']}"  # set in there, as the network around it wants the true one
+    done = subprocess.run([*in_private_network(), "env", path, script, "4"], env=ENV, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert "so it is  the limit in force is somaxconn, 4096" in done.stdout
+    assert "this user cannot make a network here" in done.stderr
+
+
+def test_output_that_is_not_taken(script, tmp_path):
+    """A full disk, and a reader who leaves."""
+    own = tmp_path / "own"
+    own.mkdir()
+    env = {**ENV, "TMPDIR": str(own)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*in_private_network(), script, "2"], env=env, stdout=full, stderr=subprocess.DEVNULL)
+    assert done.returncode in (1, 2)
+    with subprocess.Popen([*in_private_network(), script, "2"], env=env, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, start_new_session=True) as proc:
+        proc.stdout.readline()
+        proc.stdout.close()
+        assert proc.wait(PATIENCE) != 0
+    eventually(lambda: family(proc.pid) == [], "the end of all it started")
+    assert list(own.iterdir()) == []
+
+
+def test_a_network_without_loopback(script):
+    done = subprocess.run(["unshare", "--net", script, "2"], env=ENV, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if "unshare failed" in done.stderr:
+        pytest.skip("no network namespace can be made here")
+    assert (done.returncode, "cannot connect to" in done.stderr) == (2, True), done
 
 
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
