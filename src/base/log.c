@@ -160,6 +160,13 @@ static size_t above_status(char *screen, size_t size, const char *line, size_t n
     return used < 0 ? 0 : (size_t)used;
 }
 
+/* Returns whether the line written last has its end now. */
+static bool end_torn(void)
+{
+    out.torn = out.torn && put_some("\n", 1) != 1;
+    return !out.torn;
+}
+
 /* Returns whether the line got through, all of it. Of a status that did not, the next one clears the rest. */
 static bool put(const char *line, size_t n)
 {
@@ -167,11 +174,8 @@ static bool put(const char *line, size_t n)
     size_t begins = 0, ends = n;
     ssize_t wrote;
 
-    if (out.torn) {
-        if (put_some("\n", 1) != 1)
-            return false;
-        out.torn = false;
-    }
+    if (!end_torn())
+        return false;
     if (out.status[0]) {
         begins = CLEAR_BYTES;
         ends = begins + n;
@@ -309,16 +313,14 @@ static void cut_status(char *line, size_t columns)
     *line = '\0';
 }
 
-/* One that the terminal does not take now is not missed: the next is newer. */
+/* One that the terminal does not take now is not missed: the next is newer. But one that it keeps has no end. */
 static void put_status(void)
 {
     char screen[CLEAR_BYTES + STATUS_MAX_BYTES];
-    ssize_t wrote = put_some(screen, above_status(screen, sizeof screen, "", 0));
+    size_t n = above_status(screen, sizeof screen, "", 0);
 
-    if (wrote >= (ssize_t)CLEAR_BYTES)
-        out.torn = false; /* half a line that stood here is gone */
-    else if (!out.status[0])
-        out.torn = true; /* and a status that could not be taken away has no end */
+    if (end_torn() && put_some(screen, n) < (ssize_t)CLEAR_BYTES)
+        out.torn = !out.status[0];
 }
 
 bool log_status(const char *line)
@@ -329,7 +331,7 @@ bool log_status(const char *line)
         return false;
     pthread_mutex_lock(&out.lock);
     was = out.status[0];
-    snprintf(out.status, sizeof out.status, "%s", line ? line : "");
+    (void)escape_text(out.status, sizeof out.status, line ? line : "");
     cut_status(out.status, width());
     if (was || out.status[0])
         put_status();

@@ -45,7 +45,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* On a terminal, where the log is text: 'line' stays below all lines of the log from here on, cut to the
- * terminal's width, until another one takes its place or NULL takes it away. It is printable text. Returns false, and
+ * terminal's width, until another one takes its place or NULL takes it away. It is escaped as they are. Returns false, and
  * nothing happened, where standard error is no such terminal: then the caller logs it instead. */
 bool log_status(const char *line);
 

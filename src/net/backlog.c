@@ -96,7 +96,7 @@ void backlog_read_network(int fd, struct backlog_network *ret)
         return;
     while ((n = pread(fd, text + used, sizeof text - 1 - used, (off_t)used)) > 0)
         used += (size_t)n;
-    if (n == -1)
+    if (n == -1 || used == sizeof text - 1) /* the last number may lack digits */
         return;
     text[used] = '\0';
     backlog_parse_network(text, ret);

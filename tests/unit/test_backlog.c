@@ -21,6 +21,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -298,6 +299,23 @@ TEST(without_the_file_all_is_unknown)
     close(fds[1]);
 }
 
+/* A number that is cut off is another number. */
+TEST(a_file_that_is_longer_than_we_read_is_unknown)
+{
+    struct backlog_network n;
+    FILE *file = tmpfile();
+
+    assert_non_null(file);
+    fprintf(file, "TcpExt: ListenDrops\nTcpExt: ");
+    for (int i = 0; i < 40000; i++)
+        fputc('0', file);
+    fprintf(file, "7\n");
+    assert_int_equal(fflush(file), 0);
+    backlog_read_network(fileno(file), &n);
+    assert_int_equal(n.listen_drops, BACKLOG_UNKNOWN);
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +330,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_unknown),
         cmocka_unit_test(the_real_file_has_all_four),
         cmocka_unit_test(without_the_file_all_is_unknown),
+        cmocka_unit_test(a_file_that_is_longer_than_we_read_is_unknown),
     };
 
     return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);

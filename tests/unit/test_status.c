@@ -169,6 +169,13 @@ TEST(it_stays_below_the_lines_until_it_is_taken_away)
     assert_int_equal(screen.others, 0);
 }
 
+TEST(it_cannot_act_on_the_terminal)
+{
+    begin();
+    assert_true(log_status("fe80::1%\033[2J\r"));
+    look_until_row_is("fe80::1%\\x1b[2J\\x0d");
+}
+
 /* Nobody looks at the terminal until it is full; then somebody does. Each line was either shown or counted. */
 static void overfill(size_t length)
 {
@@ -194,7 +201,7 @@ static void overfill(size_t length)
 
 TEST(a_full_terminal_loses_lines_and_says_how_many)
 {
-    for (size_t length = 1; length < 500; length += 83) {
+    for (size_t length = 1; length < 500; length += 7) {
         overfill(length);
         end(NULL);
     }
@@ -221,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STATUS_TEST(it_stays_below_the_lines_until_it_is_taken_away),
+        STATUS_TEST(it_cannot_act_on_the_terminal),
         STATUS_TEST(a_full_terminal_loses_lines_and_says_how_many),
         STATUS_TEST(a_status_that_could_not_be_taken_away_has_a_row_of_its_own),
     };
