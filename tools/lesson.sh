@@ -7,5 +7,6 @@ dev_lesson()
     # shellcheck disable=SC2086
     need $for_build
     build_in build
+    [ -z "$tmp" ] || rm -rf "$tmp" # nobody else will
     exec build/meari-lesson "$@"
 }
