@@ -9,7 +9,7 @@
 # SPDX-License-Identifier: MIT
 
 fuzz_seconds=20
-fuzz_at_once=2
+fuzz_at_once=4
 
 fuzz_names()
 {
