@@ -12,8 +12,6 @@
 
 #define PROGRAM "meari-bench diff"
 
-enum { DONE = 0, WRONG = 1, CANNOT_RUN = 2 }; /* exit codes */
-
 static const char notes[] =
     "FIRST and SECOND are reports of meari-bench --json or HDR logs, in any pair; of a log\n"
     "the response times count (the lines without a tag), and the rate is taken over all\n"

@@ -15,8 +15,6 @@
 
 #define PROGRAM "meari-bench merge"
 
-enum { DONE = 0, WRONG = 1, CANNOT_RUN = 2 }; /* exit codes */
-
 static const char notes[] =
     "Each LOG is an interval log that meari-bench --hdr-log wrote, or any other program\n"
     "with HdrHistogram. Intervals at the same time of day become one: those whose middle\n"

@@ -20,8 +20,6 @@
 
 #define PROGRAM "meari-bench"
 
-enum { DONE = 0, WRONG = 1, CANNOT_RUN = 2, INTERRUPTED = 130 }; /* exit codes */
-
 /* The first SIGINT closes what is open and tells what was found; a second one does not wait. */
 static void on_interrupt(int signo)
 {

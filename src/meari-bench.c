@@ -23,8 +23,6 @@
 
 #define PROGRAM "meari-bench"
 
-enum { DONE = 0, WRONG = 1, CANNOT_RUN = 2, INTERRUPTED = 130 }; /* exit codes */
-
 /* The first SIGINT ends the run properly; a second one does not wait. */
 static void on_interrupt(int signo)
 {
