@@ -8,6 +8,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 void fill_event(struct io_event *ev, struct io_sock *sock, enum io_op op, int result)
@@ -20,11 +21,25 @@ static bool would_block(int code)
     return code == EAGAIN || code == EWOULDBLOCK;
 }
 
+/* An accept that finds nobody has made a socket and a file by then (do_accept() in net/socket.c), and takes ten times
+ * as long as this. */
+static bool somebody_waits(const struct io_sock *listener)
+{
+    struct pollfd p = {.fd = listener->fd, .events = POLLIN};
+    int n = poll(&p, 1, 0);
+
+    if (tracing())
+        trace_wait("poll", n, n > 0 ? (unsigned)n : 0);
+    return n != 0; /* an error the accept may tell */
+}
+
 bool try_accept(struct io *io, struct io_sock *sock, struct io_event *ev, int flags)
 {
     int fd;
 
     (void)io;
+    if (flags & SOCK_NONBLOCK && !somebody_waits(sock))
+        return false;
     do {
         fd = accept4(sock->fd, NULL, NULL, SOCK_CLOEXEC | flags);
         if (tracing())
