@@ -18,6 +18,7 @@
 #ifndef IO_URING_H
 #define IO_URING_H
 
+#include "../base/clock.h"
 #include "engine.h"
 #include "uring_faults.h"
 #include "uring_ring.h"
@@ -38,7 +39,8 @@ enum kind {
 
 #define KIND_BITS 3
 
-#define ACCEPTS_PER_TURN 16 /* tried, until the kernel is asked about the others */
+#define ACCEPTS_PER_TURN 16        /* tried, until the kernel is asked about the others */
+#define SWEEP_NS (100 * NS_PER_MS) /* uring_receive.c; less than a second */
 
 /* slot->state */
 enum {

@@ -5,7 +5,8 @@
  *
  * One thing the kernel does not say: a receive ends at the mark of an urgent byte, and behind it a multishot one takes
  * the socket for empty (tcp_inq() ends there, too) and waits for the next packet. So whatever received something is
- * *swept* once within SWEEP_NS after it: a receive by system call finds what is stranded. A silent server sweeps nothing.
+ * *swept* once it was quiet for SWEEP_NS, and before twice that is over: a receive by system call finds what is stranded.
+ * A connection at work is spared that, and a silent server sweeps nothing.
  *
  * A receive that found the ring without buffers has ended, and is *starved* until some are back.
  *
@@ -137,8 +138,8 @@ static void sweep_slot(struct io *io, struct slot *slot)
     struct uring_state *s = state_of(io);
     struct io_event ev;
 
-    if (*kept_by(slot->sock)) { /* it came just now, and something may be stranded behind it */
-        note_fresh(io, slot);
+    if (*kept_by(slot->sock) || io->now_ns - slot->sock->moved_ns < SWEEP_NS) {
+        note_fresh(io, slot); /* the next bytes take along what is stranded */
         return;
     }
     if (!s->ring.deferred) {

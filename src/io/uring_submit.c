@@ -14,8 +14,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define SWEEP_NS (100 * NS_PER_MS)
-
 void submit_now(struct io *io)
 {
     (void)ring_enter(&state_of(io)->ring, 0, 0);
