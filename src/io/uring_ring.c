@@ -20,6 +20,10 @@
 #define BUF_GROUP 0
 #define LEVEL_TURNS 1024 /* how long fewer buffers must have been enough until there are fewer */
 
+/* Since Linux 6.15 (include/uapi/linux/io_uring.h); a header may be older than the kernel. */
+#define FEAT_NO_IOWAIT (1u << 17) /* IORING_FEAT_NO_IOWAIT */
+#define ENTER_NO_IOWAIT (1u << 7) /* IORING_ENTER_NO_IOWAIT */
+
 /* What to ask for, best first. */
 static const unsigned flag_sets[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
@@ -60,6 +64,7 @@ static int set_up(struct ring *ring, bool spins, struct err *err)
 
         r = io_uring_queue_init_params(entries, &ring->uring, &params);
         ring->deferred = params.flags & IORING_SETUP_DEFER_TASKRUN;
+        ring->enter_flags = params.features & FEAT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0;
     }
     return r < 0 ? refused(err, -r, "io_uring_setup") : 0;
 }
@@ -274,11 +279,32 @@ static void trace_enter(const struct ring *ring, int r)
     trace_wait("io_uring_enter", r < 0 ? -1 : r, io_uring_cq_ready(&ring->uring));
 }
 
+/* What was queued becomes the kernel's to take; so many are they. */
+static unsigned hand_over(struct io_uring *uring)
+{
+    uring->sq.sqe_head = uring->sq.sqe_tail;
+    io_uring_smp_store_release(uring->sq.ktail, uring->sq.sqe_tail);
+    return io_uring_sq_ready(uring);
+}
+
+/* io_uring_enter(2) itself, because liburing before 2.10 has no call that says NO_IOWAIT: a server that waits for its
+ * clients would look, in top(1) and in /proc/pressure/io, like one that waits for a disk. 'left_ns' below 0: no limit. */
+static int enter_by_hand(struct ring *ring, unsigned wanted, int64_t left_ns)
+{
+    struct __kernel_timespec left = {left_ns / NS_PER_S, left_ns % NS_PER_S};
+    struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&left};
+    unsigned flags = IORING_ENTER_GETEVENTS | ring->enter_flags;
+    bool limited = left_ns >= 0;
+
+    if (limited)
+        flags |= IORING_ENTER_EXT_ARG;
+    return io_uring_enter2((unsigned)ring->uring.enter_ring_fd, hand_over(&ring->uring), wanted,
+                           flags, limited ? (sigset_t *)&arg : NULL, limited ? sizeof arg : 0);
+}
+
 int ring_enter(struct ring *ring, unsigned wanted, int64_t deadline_ns)
 {
-    int64_t left_ns = wanted && deadline_ns != NEVER ? deadline_ns - clock_now_ns() : 0;
-    struct __kernel_timespec left = {left_ns / NS_PER_S, left_ns % NS_PER_S};
-    struct io_uring_cqe *cqe;
+    int64_t left_ns = -1;
     int r;
 
     if (!ring->enabled) {
@@ -286,15 +312,15 @@ int ring_enter(struct ring *ring, unsigned wanted, int64_t deadline_ns)
         if (r < 0)
             return r;
         /* (not vital) each enter is spared the way from the descriptor to the ring */
-        (void)io_uring_register_ring_fd(&ring->uring);
+        if (io_uring_register_ring_fd(&ring->uring) == 1)
+            ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     }
     fill_ring(ring);
-    if (wanted && deadline_ns == NEVER)
-        r = io_uring_submit_and_wait(&ring->uring, wanted);
-    else if (wanted && left_ns > 0)
-        r = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, wanted, &left, NULL);
-    else
-        r = io_uring_submit_and_get_events(&ring->uring);
+    if (wanted && deadline_ns != NEVER) {
+        left_ns = deadline_ns - clock_now_ns();
+        wanted = left_ns > 0 ? wanted : 0;
+    }
+    r = enter_by_hand(ring, wanted, wanted ? left_ns : -1);
     if (tracing())
         trace_enter(ring, r);
     return r < 0 && r != -ETIME && r != -EINTR && r != -EBUSY && r != -EAGAIN ? r : 0;
