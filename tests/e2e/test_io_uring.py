@@ -184,6 +184,28 @@ def test_an_error_that_the_look_for_stranded_bytes_finds(uring):
     srv.wait_log("^client 1 left after .*, 5 bytes echoed, reset by the client$")
 
 
+def decoded(flags, name, bit):
+    """Is it among the flags as strace(1) prints them? It knows the name, or adds the bit to those it does not know."""
+    unknown = re.search(r"0x[0-9a-f]+", flags)
+    return name in flags or (unknown is not None and int(unknown[0], 16) & bit != 0)
+
+
+def test_who_waits_for_clients_does_not_wait_for_a_disk(uring, tmp_path):
+    """In the accounts of the kernel (iowait), if it is one that can tell the two apart (Linux 6.15)."""
+    trace = tmp_path / "trace"
+    srv = uring("-w", "1", prefix=["strace", "-f", "-qq", "-o", str(trace), "-e",
+                                   "trace=io_uring_setup,io_uring_enter"])
+    with srv.connect() as sock:
+        assert echoes(sock)
+    srv.check_and_stop()
+    lines = trace.read_text()
+    features = re.findall(r"io_uring_setup\(.*features=([^,}]*)", lines)
+    waits = re.findall(r"io_uring_enter\(\d+, \d+, [1-9]\d*, ([^,]*)", lines)
+    assert features and waits
+    able = decoded(features[0], "NO_IOWAIT", 1 << 17)
+    assert [decoded(flags, "NO_IOWAIT", 1 << 7) for flags in waits] == [able] * len(waits)
+
+
 # --- few buffers --------------------------------------------------------------------------------
 
 
