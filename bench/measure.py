@@ -1,5 +1,7 @@
 """One measurement at a time: a server on one CPU, a load on another, and what the two cost.
 
+A run is short, a tenth of a second or so; its server lives on and meets the next one.
+
 The load is meari-bench, which checks every byte, and reads its own CPU clock and the server's at the same moments. For
 its cost there are two others that do the same work: load, a plain closed loop on epoll (rivals/load.c), and
 sockperf.
@@ -63,7 +65,8 @@ class Place:
 
     @property
     def warm_up(self):
-        return max(0.25, 0.4 * self.seconds)
+        """Of a run. Until then all are connected, and the first messages are through."""
+        return max(0.1, 0.4 * self.seconds)
 
     def load(self, *command):
         """A command on the load's CPU."""
@@ -113,14 +116,13 @@ def check_tail(port):
         raise Failed(f"half-close: the end came after {back} of {len(sent)} bytes")
 
 
-def run(place, command, workload):
-    """One run against a fresh server. Returns its measures."""
+def run(place, server, port, workload):
+    """One run against that server. Returns its measures."""
     if workload.one_cpu:
         place = dataclasses.replace(place, load_cpu=place.server_cpu)
-    with servers.running(command, place.server_cpu) as (server, port):
-        report = place.bench(port, "-c", workload.connections, "-s", workload.size,
-                             *(["--crr"] if workload.reconnect else ["--depth", workload.depth]), "-d", f"{place.seconds:.3f}s", "-O", f"{place.warm_up:.3f}s",
-                             "--percentiles", "50,99", "--pid", server.pid)
+    way = ["--crr"] if workload.reconnect else ["--depth", workload.depth]
+    report = place.bench(port, "-c", workload.connections, "-s", workload.size, *way, "-d", f"{place.seconds:.3f}s",
+                         "-O", f"{place.warm_up:.3f}s", "--percentiles", "50,99", "--pid", server.pid)
     outcome, cost, times = report["outcome"], report["cost"], report["response"]["percentiles_ns"]
     if not outcome["messages"] or not cost["server"]["total_ns"]:
         raise Unmeasurable("the server had no CPU in all of a run: the machine is too busy")
@@ -135,6 +137,12 @@ def run(place, command, workload):
         "retransmitted": cost["retransmitted_segments"],
         "limited": outcome["limited"],
     }
+
+
+def run_fresh(place, command, workload):
+    """The same against a server of its own."""
+    with servers.running(command, place.server_cpu) as (server, port):
+        return run(place, server, port, workload)
 
 
 def run_plain_load(place, command, workload):

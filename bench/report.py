@@ -83,8 +83,8 @@ def workload_part(comparison, workload):
         p50 = pairs.estimate(pairs.ratios(found[name], "p50_us"))
         p99 = pairs.estimate(pairs.ratios(found[name], "p99_us"))
         label, words = (ITSELF, page.NO_RIVAL) if name == OURS else (name, page.verdict(cpu))
-        rows.append(page.Row(label, [rival for _, rival in found[name]], cpu, p50, p99, words))
-    own = [run for each in found.values() for run, _ in each]
+        rows.append(page.Row(label, [rival for _, rival in pairs.flat(found[name])], cpu, p50, p99, words))
+    own = [run for each in found.values() for run, _ in pairs.flat(each)]
     itself = rows[-1].cpu
     told = (f"Our server against itself: {page.interval(itself)}, which "
             + ("holds 1" if itself.holds(1) else "does not hold 1, so these figures are off by as much")
@@ -95,14 +95,15 @@ def workload_part(comparison, workload):
 def cost_table(comparison):
     lines = ["| load | its CPU µs per message | its server's | its ÷ its server's (95 %) |", "|---|---|---|---|"]
     for title, runs in comparison.costs.items():
-        ratio = pairs.estimate([run["bench_per_server"] for run in runs])
+        ratio = pairs.estimate(pairs.alone(run["bench_per_server"] for run in runs))
         lines.append(f"| {title} | {page.median_of(runs, 'bench_us'):.2f} | "
                      f"{page.median_of(runs, 'server_us'):.2f} | {page.interval(ratio)} |")
     return "\n".join(lines)
 
 
 def repeats(comparison):
-    every = [run for found in comparison.found.values() for each in found.values() for pair in each for run in pair]
+    every = [run for found in comparison.found.values() for each in found.values()
+             for pair in pairs.flat(each) for run in pair]
     again = sum(run["retransmitted"] for run in every)
     limited = sum(run["limited"] is not None for run in every)
     return (f"{len(every)} runs, none left out; {again} segments were sent again in them, and in {limited} the "
@@ -120,9 +121,9 @@ def section(comparison, machine, plots):
 ./dev bench
 ```
 
-*What does an echo cost, and what would it cost in another server?* Server CPU per message, in {comparison.pairs}
-pairs of runs of {place.seconds:g} s (after {place.warm_up:g} s of warm-up) for each rival, its figure divided by ours
-within each pair: **above 1 we cost less**. Given is the median with its 95 % interval. How it is measured
+*What does an echo cost, and what would it cost in another server?* Server CPU per message. Each rival and
+ours were started beside each other {comparison.starts} times, with {comparison.pairs} pairs of runs of {place.seconds:g} s (after {place.warm_up:g} s of
+warm-up) each time; its figure is divided by ours within each pair: **above 1 we cost less**. Given is the median with its 95 % interval. How it is measured
 stands in [README.md](README.md).
 {places(place)}. {machine.describe()}.
 {repeats(comparison)}.

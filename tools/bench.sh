@@ -2,7 +2,7 @@
 #
 # SPDX-License-Identifier: MIT
 
-dev_bench() # [--quick] [--workload KEY]... [--pairs N] [--seconds S] [RIVAL...]
+dev_bench() # [--quick] [--workload KEY]... [--starts N] [--pairs N] [--seconds S] [RIVAL...]
 {
     # shellcheck disable=SC2086
     need $for_bench

@@ -123,7 +123,7 @@ def comparison(tmp_path):
 
 
 def test_a_comparison_lists_who_fails_as_failing_and_measures_the_others(comparison, tmp_path):
-    ended = comparison("--quick", "--pairs", "5", "--seconds", "0.2", "libev", "libuv", "epoll")
+    ended = comparison("--quick", "--starts", "5", "--pairs", "2", "libev", "libuv", "epoll")
     assert ended.returncode == 0, ended.stderr
     page = (tmp_path / "RESULTS.md").read_text()
     rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
@@ -131,7 +131,8 @@ def test_a_comparison_lists_who_fails_as_failing_and_measures_the_others(compari
     assert " to " in rows["epoll"] and " to " in rows["meari-server again"]
     assert "epoll</text>" in (tmp_path / "side-by-side-50x64.svg").read_text()
     raw = json.loads((tmp_path / "side-by-side.json").read_text())
-    assert {name: len(runs) for name, runs in raw["runs"]["50x64"].items()} == {"epoll": 5, "meari-server": 5}
+    assert {name: [len(start) for start in starts] for name, starts in raw["runs"]["50x64"].items()} == {
+        "epoll": [2] * 5, "meari-server": [2] * 5}
 
 
 def test_when_our_own_server_is_not_exact_there_is_no_comparison(comparison, tmp_path):
@@ -141,6 +142,6 @@ def test_when_our_own_server_is_not_exact_there_is_no_comparison(comparison, tmp
     assert not (tmp_path / "RESULTS.md").exists()
 
 
-@pytest.mark.parametrize("words", [["nobody"], ["--pairs", "4"], ["--seconds", "0"]])
+@pytest.mark.parametrize("words", [["nobody"], ["--starts", "4"], ["--pairs", "0"], ["--seconds", "0"]])
 def test_what_cannot_be_measured_is_a_usage_error(comparison, words):
     assert comparison(*words).returncode == 2
