@@ -26,6 +26,7 @@ static int uring_init(struct io *io, struct err *err)
     list_init(&s->ready);
     list_init(&s->later);
     list_init(&s->starved);
+    s->alarm_ns = NEVER;
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->doors_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->wake_fd == -1 || s->doors_fd == -1)

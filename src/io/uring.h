@@ -30,6 +30,7 @@ enum kind {
     KIND_NONE,
     KIND_WAKE,
     KIND_SWEEP,
+    KIND_ALARM,
     KIND_DOORS,
     KIND_RECV,
     KIND_SEND,
@@ -37,10 +38,11 @@ enum kind {
     KIND_POLL
 };
 
-#define KIND_BITS 3
+#define KIND_BITS 4
 
 #define ACCEPTS_PER_TURN 16        /* tried, until the kernel is asked about the others */
-#define SWEEP_NS (100 * NS_PER_MS) /* uring_receive.c; less than a second */
+#define SWEEP_NS (100 * NS_PER_MS) /* uring_receive.c */
+#define ALARM_NS (100 * NS_PER_MS) /* a deadline that is as far is worth an alarm, uring_turn.c */
 
 /* slot->state */
 enum {
@@ -87,8 +89,10 @@ struct uring_state {
     struct list later;        /* those that may when the kernel was asked once more, */
     struct list starved;      /* and those that wait for a buffer of the ring */
     unsigned accepts;         /* tried in this turn */
-    struct __kernel_timespec sweep_after;
-    uint32_t lent; /* buffers of the ring that are not in it */
+    struct __kernel_timespec sweep_after, alarm_at;
+    int64_t alarm_ns;   /* when it goes off; NEVER: none is set */
+    bool alarm_refused; /* the kernel has no memory for one */
+    uint32_t lent;      /* buffers of the ring that are not in it */
     struct uring_faults faults;
 };
 
@@ -221,6 +225,7 @@ void submit_poll(struct io *io, struct slot *slot, unsigned events);
 void submit_poll_doors(struct io *io);
 void submit_poll_wake(struct io *io);
 void submit_sweep(struct io *io);
+void submit_alarm(struct io *io, int64_t at_ns);
 
 /* Asks an operation to end that the kernel holds. */
 void submit_cancel(struct io *io, const struct slot *slot, enum kind kind);

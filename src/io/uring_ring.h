@@ -48,7 +48,7 @@ struct ring {
     size_t memory_size, shared_size;
     struct io_budget *budget;
     unsigned enter_flags; /* that each io_uring_enter(2) has */
-    bool deferred; /* completions come in ring_enter() only */
+    bool deferred;        /* completions come in ring_enter() only */
     bool enabled;
 };
 

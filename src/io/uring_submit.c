@@ -77,14 +77,31 @@ void submit_poll_wake(struct io *io)
     name(io, sqe, NULL, KIND_WAKE);
 }
 
+static struct __kernel_timespec timespec_of(int64_t ns)
+{
+    return (struct __kernel_timespec){ns / NS_PER_S, ns % NS_PER_S};
+}
+
 void submit_sweep(struct io *io)
 {
     struct uring_state *s = state_of(io);
     struct io_uring_sqe *sqe = sqe_of(io);
 
-    s->sweep_after = (struct __kernel_timespec){.tv_nsec = SWEEP_NS};
+    s->sweep_after = timespec_of(SWEEP_NS);
     io_uring_prep_timeout(sqe, &s->sweep_after, 0, 0);
     name(io, sqe, NULL, KIND_SWEEP);
+}
+
+/* By CLOCK_MONOTONIC, which is that of io_now(). */
+void submit_alarm(struct io *io, int64_t at_ns)
+{
+    struct uring_state *s = state_of(io);
+    struct io_uring_sqe *sqe = sqe_of(io);
+
+    s->alarm_ns = at_ns;
+    s->alarm_at = timespec_of(at_ns);
+    io_uring_prep_timeout(sqe, &s->alarm_at, 0, IORING_TIMEOUT_ABS);
+    name(io, sqe, NULL, KIND_ALARM);
 }
 
 static void fill_cancel(struct io *io, struct io_uring_sqe *sqe, uint64_t target)

@@ -67,6 +67,43 @@ static void the_deadline_passes(struct world *w)
     assert_true(io_now(w->io) >= deadline_ns);
 }
 
+/* Whatever an engine has set for a deadline that is far must not hide a near one that comes up meanwhile, */
+static void a_near_deadline_behind_a_far_one(struct world *w)
+{
+    struct io_event ev;
+
+    io_recv(w->io, &w->sock);
+    for (int i = 0; i < 3; i++) {
+        int64_t near_ns;
+
+        io_wake(w->io);
+        assert_int_equal(io_next(w->io, &ev, clock_now_ns() + 3600 * NS_PER_S), 1);
+        assert_int_equal(ev.op, IO_WAKE);
+        near_ns = clock_now_ns() + (i + 1) * 70 * NS_PER_MS;
+        while (clock_now_ns() < near_ns)
+            assert_int_equal(io_next(w->io, &ev, near_ns), 0);
+        assert_true(io_now(w->io) >= near_ns);
+    }
+}
+
+/* nor be all there is when a later one took its place. */
+static void a_later_deadline_behind_a_far_one(struct world *w)
+{
+    struct io_event ev;
+
+    io_recv(w->io, &w->sock);
+    for (int i = 0; i < 3; i++) {
+        int64_t first_ns = clock_now_ns() + 110 * NS_PER_MS, later_ns = first_ns + 110 * NS_PER_MS;
+
+        io_wake(w->io);
+        assert_int_equal(io_next(w->io, &ev, first_ns), 1);
+        assert_int_equal(ev.op, IO_WAKE);
+        while (clock_now_ns() < later_ns)
+            assert_int_equal(io_next(w->io, &ev, later_ns), 0);
+        assert_true(io_now(w->io) >= later_ns);
+    }
+}
+
 /* A socket that always has something to do must not hide the others, nor a wake-up. */
 static void a_busy_socket_does_not_starve_the_others(struct world *w)
 {
@@ -248,6 +285,8 @@ int main(void)
         FACT(wakes_before_the_wait_are_not_lost),
         FACT(a_signal_handler_wakes_it),
         FACT(the_deadline_passes),
+        FACT(a_near_deadline_behind_a_far_one),
+        FACT(a_later_deadline_behind_a_far_one),
         FACT(a_busy_socket_does_not_starve_the_others),
         FACT(a_chain_of_accepts_starves_nobody),
         FACT(a_chain_of_accept_and_cancel_starves_nobody),
