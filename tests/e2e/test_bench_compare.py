@@ -20,41 +20,55 @@ import pairs
 
 def test_what_counts_is_the_ratio_within_a_pair():
     """The machine becomes three times as slow; the rival costs a tenth more all the time."""
-    runs = [({"us": 5.0 * drift}, {"us": 5.5 * drift}) for drift in (1, 1.5, 2, 2.5, 3)]
-    assert pairs.ratios(runs, "us") == pytest.approx([1.1] * 5)
+    starts = [[({"us": 5.0 * drift}, {"us": 5.5 * drift}) for drift in (1, 1.5)],
+              [({"us": 5.0 * drift}, {"us": 5.5 * drift}) for drift in (2, 2.5, 3)]]
+    assert list(map(len, pairs.ratios(starts, "us"))) == [2, 3]
+    assert pairs.flat(pairs.ratios(starts, "us")) == pytest.approx([1.1] * 5)
+
+
+def drawn(lot, starts, count, of_start, of_pair):
+    """So many starts of so many values around 1.2, which differ by so much from start to start and within one."""
+    middles = [lot.gauss(1.2, of_start) for _ in range(starts)]
+    return [[lot.gauss(middle, of_pair) for _ in range(count)] for middle in middles]
 
 
 def test_an_interval_is_the_same_for_the_same_values():
-    lot = random.Random(3)
-    values = [lot.gauss(1, 0.02) for _ in range(40)]
-    first = pairs.estimate(values)
-    random.seed(len(values))  # of another generator, which must not matter
-    assert pairs.estimate(values) == first
+    starts = drawn(random.Random(3), 8, 5, 0.02, 0.02)
+    first = pairs.estimate(starts)
+    random.seed(len(starts))  # of another generator, which must not matter
+    assert pairs.estimate(starts) == first
 
 
-def test_the_median_and_its_interval():
+@pytest.mark.parametrize("of_start, of_pair", [(0.02, 0.04), (0.04, 0.02)])
+def test_the_median_and_its_interval(monkeypatch, of_start, of_pair):
+    monkeypatch.setattr(pairs, "RESAMPLES", 400)
     lot = random.Random(5)
-    found = [pairs.estimate([lot.gauss(1.2, 0.05) for _ in range(15)]) for _ in range(100)]
+    found = [pairs.estimate(drawn(lot, 8, 5, of_start, of_pair)) for _ in range(100)]
     assert all(one.low <= one.median <= one.high for one in found)
     # 95 of 100 are expected; fewer than 88 would be an accident of one in a hundred, and the lot is always the same
     assert 88 <= sum(one.holds(1.2) for one in found) < 100
     assert not any(one.holds(1.0) for one in found)
 
 
+def test_pairs_of_one_start_do_not_count_as_many():
+    """Five starts that differ tell as little with a hundred pairs each as with one."""
+    middles = [1.00, 1.10, 1.05, 0.95, 1.02]
+    few, many = (pairs.estimate([[middle] * count for middle in middles]) for count in (1, 100))
+    assert many.half_width == pytest.approx(few.half_width, rel=0.01)
+
+
 def test_one_stray_value_moves_the_median_little():
-    calm = pairs.estimate([1.00, 1.01, 0.99, 1.02, 0.98, 1.00, 1.01])
-    stray = pairs.estimate([1.00, 1.01, 0.99, 1.02, 0.98, 1.00, 9.99])
+    calm = pairs.estimate(pairs.alone([1.00, 1.01, 0.99, 1.02, 0.98, 1.00, 1.01]))
+    stray = pairs.estimate(pairs.alone([1.00, 1.01, 0.99, 1.02, 0.98, 1.00, 9.99]))
     assert abs(stray.median - calm.median) < 0.01
 
 
 def test_the_order_of_the_runs_favours_nobody():
     order = list(pairs.rounds(["a", "b", "c"], 4))
     for turn in range(4):
-        assert sorted(name for round_, name, _ in order if round_ == turn) == ["a", "b", "c"]
+        assert sorted(name for round_, name in order if round_ == turn) == ["a", "b", "c"]
     assert [order[i][1] for i in (0, 3, 6, 9)] == ["a", "b", "c", "a"]  # who begins
-    for name in "abc":
-        first = [ours_first for _, of, ours_first in order if of == name]
-        assert all(one != next_ for one, next_ in zip(first, first[1:]))
+    assert pairs.in_turn(3) == [(0, 1), (1, 0), (0, 1)]
 
 
 @pytest.mark.parametrize("low, high, words", [(1.01, 1.2, "we cost less"), (0.8, 0.99, "we cost more"),
