@@ -199,7 +199,7 @@ def test_who_waits_for_clients_does_not_wait_for_a_disk(uring, tmp_path):
         assert echoes(sock)
     srv.check_and_stop()
     lines = trace.read_text()
-    features = re.findall(r"io_uring_setup\(.*features=([^,}]*)", lines)
+    features = re.findall(r"io_uring_setup.*features=([^,}]*)", lines)
     waits = re.findall(r"io_uring_enter\(\d+, \d+, [1-9]\d*, ([^,]*)", lines)
     assert features and waits
     able = decoded(features[0], "NO_IOWAIT", 1 << 17)
