@@ -59,9 +59,20 @@ def ratios(starts, what):
     return [[rival[what] / ours[what] for ours, rival in start] for start in starts]
 
 
-def in_turn(count):
-    """Which of a pair goes first, pair by pair: the indices (0, 1) and (1, 0)."""
-    return [(0, 1) if turn % 2 == 0 else (1, 0) for turn in range(count)]
+def in_turn(turn):
+    """Who of two goes first in this turn, and who second: their indices."""
+    return (0, 1) if turn % 2 == 0 else (1, 0)
+
+
+def of_one_start(count, run):
+    """So many pairs of run(0) and run(1), in turn. One more comes before, in which both grow warm."""
+    found = []
+    for turn in range(1 + count):
+        pair = [None, None]
+        for which in in_turn(turn):
+            pair[which] = run(which)
+        found.append(tuple(pair))
+    return found[1:]
 
 
 def rounds(names, count):

@@ -106,7 +106,7 @@ static bool may_wait(const struct uring_state *s)
 }
 
 /* A deadline that is far is left to an *alarm*, a timeout of the ring that stays while turns go by: a limit of the wait's own
- * is a timer that is set and taken back each time, and nearly 3 % of an echo over one connection. Returns the limit
+ * is a timer that is set and taken back each time, and 3 to 4 % of an echo over one connection. Returns the limit
  * that the wait still needs. An alarm may turn out to be early, and then is set again. */
 static int64_t wait_limit(struct io *io, int64_t deadline_ns)
 {

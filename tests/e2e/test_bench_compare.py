@@ -68,7 +68,9 @@ def test_the_order_of_the_runs_favours_nobody():
     for turn in range(4):
         assert sorted(name for round_, name in order if round_ == turn) == ["a", "b", "c"]
     assert [order[i][1] for i in (0, 3, 6, 9)] == ["a", "b", "c", "a"]  # who begins
-    assert pairs.in_turn(3) == [(0, 1), (1, 0), (0, 1)]
+    ran = []
+    assert pairs.of_one_start(2, lambda which: ran.append(which) or len(ran)) == [(4, 3), (5, 6)]
+    assert ran == [0, 1, 1, 0, 0, 1]  # the first two were not counted
 
 
 @pytest.mark.parametrize("low, high, words", [(1.01, 1.2, "we cost less"), (0.8, 0.99, "we cost more"),
