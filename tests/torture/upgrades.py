@@ -75,12 +75,13 @@ class UpgradeScenario:
         run.complaints += [*self._judge(run.process, plain, fault), *interrupted(run.process, fault)]
         return run
 
-    @staticmethod
-    def _upgrade(run, fault, port, old, new):
+    def _upgrade(self, run, fault, port, old, new):
         # who can never wait for a word does not hear it, and serves beside the other one
         deaf = fault and (fault.call, fault.mode) == ("poll", "ever")
         if not until(lambda: new.proc.poll() is not None, old, 0.5 if deaf else HANG) and not deaf:
             run.complaints.append("neither the old server nor the new one gives way")
+        if self.fails_in_old and old.proc.poll() is not None:
+            new.port()  # the old one may have ended of the fault, before the new one so much as asked it
         if fault and fault.mode == "ever" and run.process.proc.poll() is None:
             return  # the one that cannot work serves
         clients = [Client(port, PATIENCE, number) for number in (1, 2)]
