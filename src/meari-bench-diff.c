@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "base/err.h"
 #include "base/opts.h"
-#include "bench/diff.h"
 #include "meari-bench.h"
+#include "report/diff.h"
 #include "version.h"
 
 #include <errno.h>

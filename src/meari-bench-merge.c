@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: MIT */
 #include "base/err.h"
 #include "base/opts.h"
-#include "bench/hdrlog.h"
-#include "bench/merge.h"
+#include "hdr/hdrlog.h"
 #include "meari-bench.h"
+#include "report/merge.h"
 #include "version.h"
 
 #include <errno.h>

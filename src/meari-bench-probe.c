@@ -2,13 +2,13 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "base/err.h"
+#include "base/figures.h"
 #include "base/process.h"
-#include "bench/figures.h"
 #include "bench/options.h"
 #include "bench/probe.h"
-#include "bench/probe_report.h"
-#include "bench/report.h"
 #include "meari-bench.h"
+#include "report/probe_report.h"
+#include "report/report.h"
 #include "version.h"
 
 #include <errno.h>

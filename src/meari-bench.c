@@ -6,13 +6,13 @@
 #include "meari-bench.h"
 
 #include "base/err.h"
+#include "base/figures.h"
 #include "base/process.h"
-#include "bench/figures.h"
 #include "bench/options.h"
-#include "bench/outputs.h"
 #include "bench/progress.h"
 #include "bench/run.h"
 #include "bench/search.h"
+#include "report/outputs.h"
 #include "version.h"
 
 #include <errno.h>

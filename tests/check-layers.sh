@@ -1,7 +1,9 @@
 #!/bin/sh
 # check-layers.sh -- the folders of src/ are layers, and includes go one way:
 #
-#     base <- net <- io <- server | bench <- programs      client: base and net      tls: base
+#     base <- net <- io <- server | bench <- report <- programs
+#
+#     client: base and net      tls: base      hdr: base, and report has it, too
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -15,6 +17,8 @@ BEGIN {
     may["io"] = " base net io "
     may["server"] = " base net io server "
     may["bench"] = " base net io bench "
+    may["hdr"] = " base hdr "
+    may["report"] = " base net hdr bench report "
     may["client"] = " base net client "
     may["tls"] = " base tls "
 }

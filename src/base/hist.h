@@ -2,7 +2,7 @@
  *
  * Log-linear, as HdrHistogram has it: the unit is a nanosecond; below 2048 ns every value has a slot of its own, and
  * each further doubling of the range is divided into 1024 slots. These are the slots of a HdrHistogram of 1 to
- * HIST_MAX_NS with HIST_DIGITS digits, one for one, so its log format (bench/hdrlog.h) is a walk through them. A
+ * HIST_MAX_NS with HIST_DIGITS digits, one for one, so its log format (hdr/hdrlog.h) is a walk through them. A
  * recorded value is off by less than one in a thousand, and recording is a shift, an increment and two comparisons:
  * no allocation, no loop, no lock. One thread records; histograms of several threads or hosts are added up,
  * since percentiles of parts cannot be averaged.

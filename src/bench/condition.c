@@ -4,8 +4,8 @@
 #include "condition.h"
 
 #include "../base/err.h"
+#include "../base/figures.h"
 #include "../base/units.h"
-#include "figures.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 #include "../net/congestion.h"
 #include "../net/endpoint.h"
 #include "environment.h"
-#include "report.h"
+#include "percentiles.h"
 
 #include <errno.h>
 #include <inttypes.h>

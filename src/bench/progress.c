@@ -4,7 +4,7 @@
 #include "progress.h"
 
 #include "../base/clock.h"
-#include "figures.h"
+#include "../base/figures.h"
 
 #include <inttypes.h>
 

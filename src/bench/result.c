@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "result.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *trouble_word(enum trouble_kind kind)
@@ -58,6 +59,16 @@ const char *result_syns_text(char out[static SYNS_TEXT_MAX], const struct result
 {
     return syns_text(out, &r->syns, r->total.connections, r->env.syn_linear,
                      plan_on_loopback(r->plan));
+}
+
+const char *result_spinning_text(char out[static FIGURE_MAX], const struct result *r)
+{
+    double elapsed = r->elapsed_ns > 0 ? (double)r->elapsed_ns : 1;
+
+    out[0] = '\0';
+    if (r->busiest_spun_ns > 0)
+        snprintf(out, FIGURE_MAX, ", %.0f %% spinning", (double)r->busiest_spun_ns * 100 / elapsed);
+    return out;
 }
 
 uint64_t result_troubles(const struct result *r)

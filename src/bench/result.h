@@ -8,6 +8,7 @@
 #ifndef BENCH_RESULT_H
 #define BENCH_RESULT_H
 
+#include "../base/figures.h"
 #include "../base/hist.h"
 #include "plan.h"
 #include "syns.h"
@@ -128,6 +129,9 @@ static inline double result_bytes_rate(const struct result *r) /* one way */
 
 /* What is to be said of SYNs that got no answer, or "". Returns 'out'. */
 const char *result_syns_text(char out[static SYNS_TEXT_MAX], const struct result *r);
+
+/* ", 70 % spinning", for the share of the time that the busiest thread waited without sleeping, or "". Returns 'out'. */
+const char *result_spinning_text(char out[static FIGURE_MAX], const struct result *r);
 
 /* How it ended. The exit code of a run without thresholds follows from it. */
 enum verdict {

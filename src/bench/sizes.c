@@ -8,6 +8,8 @@
 #include "random.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One number of the 'len' characters at 'text'. */
@@ -63,4 +65,19 @@ uint32_t sizes_next(const struct sizes *sizes, uint64_t *state)
         return sizes->list[0] +
                (uint32_t)random_below(state, (uint64_t)sizes->list[1] - sizes->list[0] + 1);
     return sizes->n == 1 ? sizes->list[0] : sizes->list[random_below(state, sizes->n)];
+}
+
+const char *sizes_text(char out[static SIZES_TEXT_MAX], const struct sizes *sizes)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < sizes->n; i++) {
+        const char *before = i == 0 ? "" : sizes->range ? " to " : i + 1 < sizes->n ? ", " : " or ";
+
+        used += (size_t)snprintf(out + used, SIZES_TEXT_MAX - used, "%s%" PRIu32, before,
+                                 sizes->list[i]);
+    }
+    snprintf(out + used, SIZES_TEXT_MAX - used, " byte%s",
+             sizes->n == 1 && sizes->list[0] == 1 ? "" : "s");
+    return out;
 }

@@ -25,4 +25,8 @@ int sizes_parse(struct sizes *ret, const char *text, struct err *err);
 /* The next length. '*state' is the generator's (any value to begin with). */
 uint32_t sizes_next(const struct sizes *sizes, uint64_t *state);
 
+/* "64 bytes", "64 to 1500 bytes", "64, 512 or 1400 bytes"; returns 'out'. */
+#define SIZES_TEXT_MAX 1024
+const char *sizes_text(char out[static SIZES_TEXT_MAX], const struct sizes *sizes);
+
 #endif

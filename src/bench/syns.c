@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "syns.h"
 
+#include "../base/figures.h"
 #include "../net/synretry.h"
-#include "figures.h"
 
 #include <stdarg.h>
 #include <stdio.h>

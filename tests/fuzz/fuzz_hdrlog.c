@@ -8,8 +8,8 @@
 #include "fuzz.h"
 
 #include "base/err.h"
-#include "bench/hdrlog.h"
-#include "bench/hdrtext.h"
+#include "hdr/hdrlog.h"
+#include "hdr/hdrtext.h"
 
 #include <errno.h>
 #include <zlib.h>

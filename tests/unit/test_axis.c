@@ -1,7 +1,7 @@
 /* test_axis.c -- where values lie on an axis, and that its labels are round, in order and within it.
  *
  * SPDX-License-Identifier: MIT */
-#include "bench/axis.h"
+#include "report/axis.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -5,8 +5,8 @@
  * direction, that it reads ours, is tests/e2e/test_hdr_reference.py.)
  *
  * SPDX-License-Identifier: MIT */
-#include "bench/hdrlog.h"
-#include "bench/hdrtext.h"
+#include "hdr/hdrlog.h"
+#include "hdr/hdrtext.h"
 
 #include "base/clock.h"
 #include "base/err.h"

@@ -4,7 +4,7 @@
  * rows: B14
  *
  * SPDX-License-Identifier: MIT */
-#include "bench/probe_report.h"
+#include "report/probe_report.h"
 
 #include "base/clock.h"
 #include "made_up.h"

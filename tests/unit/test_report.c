@@ -4,7 +4,7 @@
  * rows: B05 B12 C21
  *
  * SPDX-License-Identifier: MIT */
-#include "bench/report.h"
+#include "report/report.h"
 
 #include "base/clock.h"
 #include "base/err.h"

@@ -4,14 +4,14 @@
  * rows: B05
  *
  * SPDX-License-Identifier: MIT */
-#include "bench/report.h"
+#include "report/report.h"
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "bench/html.h"
-#include "bench/plot.h"
 #include "bench/result.h"
 #include "made_up.h"
+#include "report/html.h"
+#include "report/plot.h"
 
 #include <math.h>
 #include <setjmp.h>

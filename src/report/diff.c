@@ -4,7 +4,7 @@
 #include "diff.h"
 
 #include "../base/err.h"
-#include "report.h"
+#include "../bench/percentiles.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
  * The scale by nines is that of percentiles: 90, 99 and 99.9 are equally far apart, since 100 is infinitely far.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_AXIS_H
-#define BENCH_AXIS_H
+#ifndef REPORT_AXIS_H
+#define REPORT_AXIS_H
 
 #include <stddef.h>
 

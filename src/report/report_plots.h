@@ -4,8 +4,8 @@
  * Each returns 0 or -ENOMEM, and writes nothing where there is nothing to plot.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_REPORT_PLOTS_H
-#define BENCH_REPORT_PLOTS_H
+#ifndef REPORT_REPORT_PLOTS_H
+#define REPORT_REPORT_PLOTS_H
 
 #include <stdio.h>
 

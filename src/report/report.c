@@ -1,72 +1,16 @@
-/* report.c -- see report.h: files, percentiles, and words that several formats use.
+/* report.c -- see report.h: the files, and which format is written how.
  *
  * SPDX-License-Identifier: MIT */
 #include "report.h"
 
 #include "../base/err.h"
-#include "result.h"
-#include "sizes.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* One word of the list: a plain decimal number, not all that strtod(3) takes. */
-static int parse_percent(double *ret, const char *word, size_t len)
-{
-    char text[24], *end;
-
-    if (len == 0 || len >= sizeof text || strspn(word, "0123456789.") < len || word[0] == '.')
-        return -EINVAL;
-    memcpy(text, word, len);
-    text[len] = '\0';
-    *ret = strtod(text, &end);
-    return *end != '\0' || *ret > 100 ? -EINVAL : 0;
-}
-
-static bool holds(const struct percentiles *p, double percent)
-{
-    for (size_t i = 0; i < p->n; i++)
-        if (p->list[i] == percent)
-            return true;
-    return false;
-}
-
-int percentiles_parse(struct percentiles *ret, const char *text, struct err *err)
-{
-    struct percentiles found = {.n = 0};
-
-    for (const char *word = text;; word++) {
-        size_t len = strcspn(word, ",");
-        char quote[ERR_QUOTE_MAX];
-        double percent;
-
-        if (len == 3 && strncmp(word, "max", len) == 0)
-            ;
-        else if (parse_percent(&percent, word, len) < 0)
-            return err_usage(err, "--percentiles: '%s' is no list of percentiles, like %s",
-                             err_quote(quote, text), PERCENTILES_DEFAULT);
-        else if (found.n == PERCENTILES_MAX)
-            return err_usage(err, "--percentiles: '%s' has more than %d", err_quote(quote, text),
-                             PERCENTILES_MAX);
-        else if (!holds(&found, percent)) /* twice is once: each has one place in a report */
-            found.list[found.n++] = percent;
-        word += len;
-        if (*word == '\0')
-            break;
-    }
-    *ret = found;
-    return 0;
-}
-
-bool percentile_thin(uint64_t count, double percent)
-{
-    return (double)count * (100 - percent) / 100 < 10;
-}
 
 /* Is the file empty, or does it begin with the header that this run would give it? */
 static int check_header(struct report *report, const struct percentiles *percentiles,
@@ -204,35 +148,4 @@ void report_abandon(struct report *report)
     if (report->file != NULL && report->file != stdout)
         fclose(report->file);
     report->file = NULL;
-}
-
-const char *percentile_text(char out[static FIGURE_MAX], double percent)
-{
-    snprintf(out, FIGURE_MAX, "p%.12g", percent);
-    return out;
-}
-
-const char *sizes_text(char out[static SIZES_TEXT_MAX], const struct sizes *sizes)
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < sizes->n; i++) {
-        const char *before = i == 0 ? "" : sizes->range ? " to " : i + 1 < sizes->n ? ", " : " or ";
-
-        used += (size_t)snprintf(out + used, SIZES_TEXT_MAX - used, "%s%" PRIu32, before,
-                                 sizes->list[i]);
-    }
-    snprintf(out + used, SIZES_TEXT_MAX - used, " byte%s",
-             sizes->n == 1 && sizes->list[0] == 1 ? "" : "s");
-    return out;
-}
-
-const char *spinning_text(char out[static FIGURE_MAX], const struct result *r)
-{
-    double elapsed = r->elapsed_ns > 0 ? (double)r->elapsed_ns : 1;
-
-    out[0] = '\0';
-    if (r->busiest_spun_ns > 0)
-        snprintf(out, FIGURE_MAX, ", %.0f %% spinning", (double)r->busiest_spun_ns * 100 / elapsed);
-    return out;
 }

@@ -3,8 +3,8 @@
  * Each writes a section of its own, or nothing where a run has nothing of it. Returns 0 or -ENOMEM.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_REPORT_SECTIONS_H
-#define BENCH_REPORT_SECTIONS_H
+#ifndef REPORT_REPORT_SECTIONS_H
+#define REPORT_REPORT_SECTIONS_H
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 #include "html.h"
 
 #include "../base/escape.h"
-#include "figures.h"
+#include "../base/figures.h"
 
 #include <stdarg.h>
 #include <string.h>

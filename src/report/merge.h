@@ -9,8 +9,8 @@
  * only a part of the load was there.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_MERGE_H
-#define BENCH_MERGE_H
+#ifndef REPORT_MERGE_H
+#define REPORT_MERGE_H
 
 #include <stdio.h>
 

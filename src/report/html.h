@@ -1,8 +1,8 @@
 /* html.h -- text and figures into a page of HTML or SVG, where they can be nothing but that.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_HTML_H
-#define BENCH_HTML_H
+#ifndef REPORT_HTML_H
+#define REPORT_HTML_H
 
 #include <stdint.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * Each returns 'out'.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_FIGURES_H
-#define BENCH_FIGURES_H
+#ifndef BASE_FIGURES_H
+#define BASE_FIGURES_H
 
 #include <stdint.h>
 

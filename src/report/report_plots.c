@@ -3,11 +3,11 @@
  * SPDX-License-Identifier: MIT */
 #include "report_plots.h"
 
+#include "../base/figures.h"
 #include "../base/hist.h"
-#include "figures.h"
+#include "../bench/result.h"
 #include "plot.h"
 #include "report.h"
-#include "result.h"
 
 #include <errno.h>
 #include <inttypes.h>

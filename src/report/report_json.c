@@ -7,9 +7,9 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/clock.h"
 #include "../base/escape.h"
+#include "../bench/result.h"
 #include "../net/synretry.h"
 #include "report.h"
-#include "result.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -6,8 +6,8 @@
  * than ten messages lie in one of the runs, since another run of the same would differ as much.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_DIFF_H
-#define BENCH_DIFF_H
+#ifndef REPORT_DIFF_H
+#define REPORT_DIFF_H
 
 #include <stdbool.h>
 #include <stddef.h>

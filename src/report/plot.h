@@ -5,8 +5,8 @@
  * the reader has it. There is no script: what the pointer rests on shows its title.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_PLOT_H
-#define BENCH_PLOT_H
+#ifndef REPORT_PLOT_H
+#define REPORT_PLOT_H
 
 #include "axis.h"
 

@@ -8,8 +8,8 @@
 #include "../base/clock.h"
 #include "../base/escape.h"
 #include "../base/units.h"
+#include "../bench/result.h"
 #include "report.h"
-#include "result.h"
 
 #include <inttypes.h>
 
@@ -202,7 +202,7 @@ static void print_costs(FILE *out, const struct result *r)
 
     fprintf(out, LABEL "%.2f us per message, busiest thread at %.0f %%%s\n", "CPU, bench",
             (double)r->cpu_ns / 1000 / messages, (double)r->busiest_ns * 100 / elapsed,
-            spinning_text(spinning, r));
+            result_spinning_text(spinning, r));
     if (r->server_cpu_ns >= 0)
         fprintf(out, LABEL "%.2f us per message, %.0f %% of one CPU\n", "CPU, server",
                 (double)r->server_cpu_ns / 1000 / messages,

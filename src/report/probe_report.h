@@ -1,10 +1,10 @@
 /* probe_report.h -- what a probe of the backlog found: one sentence, and what it rests on; or JSON (docs/bench-json.md).
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_PROBE_REPORT_H
-#define BENCH_PROBE_REPORT_H
+#ifndef REPORT_PROBE_REPORT_H
+#define REPORT_PROBE_REPORT_H
 
-#include "probe.h"
+#include "../bench/probe.h"
 
 #include <stdio.h>
 

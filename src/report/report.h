@@ -13,10 +13,10 @@
  * docs/bench-json.md.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_REPORT_H
-#define BENCH_REPORT_H
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
 
-#include "figures.h"
+#include "../bench/percentiles.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,19 +25,6 @@
 
 struct err;
 struct result;
-struct sizes;
-
-/* The percentiles to show; the minimum, the mean and the maximum always are. */
-#define PERCENTILES_MAX 32
-#define PERCENTILES_DEFAULT "50,90,99,99.9,99.99"
-
-struct percentiles {
-    double list[PERCENTILES_MAX]; /* 0 to 100 */
-    size_t n;
-};
-
-/* Reads "50,99,99.9"; the word max may be among them and changes nothing. Returns 0 or -EINVAL. */
-int percentiles_parse(struct percentiles *ret, const char *text, struct err *err);
 
 enum report_format { REPORT_TEXT, REPORT_JSON, REPORT_CSV, REPORT_HTML };
 
@@ -73,20 +60,5 @@ int report_json(FILE *out, const struct result *r, const struct percentiles *per
 void report_csv(FILE *out, const struct result *r, const struct percentiles *percentiles);
 void report_csv_header(FILE *out, const struct percentiles *percentiles);
 int report_html(FILE *out, const struct result *r, const struct percentiles *percentiles);
-
-/* Words that several of them use. Each returns 'out'. */
-
-/* "p99.9" */
-const char *percentile_text(char out[static FIGURE_MAX], double percent);
-
-/* "64 bytes", "64 to 1500 bytes", "64, 512 or 1400 bytes" */
-#define SIZES_TEXT_MAX 1024
-const char *sizes_text(char out[static SIZES_TEXT_MAX], const struct sizes *sizes);
-
-/* ", 70 % spinning", for the share of the time that the busiest thread waited without sleeping, or "". */
-const char *spinning_text(char out[static FIGURE_MAX], const struct result *r);
-
-/* Does a percentile of 'count' values rest on fewer than ten that are greater? Then another run may well give another. */
-bool percentile_thin(uint64_t count, double percent);
 
 #endif

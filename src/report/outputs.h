@@ -4,13 +4,13 @@
  * log grows with each interval. The text for people goes to standard output, unless another report does.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_OUTPUTS_H
-#define BENCH_OUTPUTS_H
+#ifndef REPORT_OUTPUTS_H
+#define REPORT_OUTPUTS_H
 
-#include "condition.h"
-#include "hdrlog.h"
-#include "options.h"
-#include "record.h"
+#include "../bench/condition.h"
+#include "../bench/options.h"
+#include "../bench/record.h"
+#include "../hdr/hdrlog.h"
 #include "report.h"
 
 #define OUTPUTS_REPORTS 4

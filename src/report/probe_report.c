@@ -5,7 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/escape.h"
-#include "figures.h"
+#include "../base/figures.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -10,9 +10,9 @@
 #include "../base/err.h"
 #include "../base/hist.h"
 #include "../base/units.h"
-#include "hdrlog.h"
-#include "hdrtext.h"
-#include "report.h"
+#include "../bench/percentiles.h"
+#include "../hdr/hdrlog.h"
+#include "../hdr/hdrtext.h"
 
 #include <errno.h>
 #include <stdbool.h>

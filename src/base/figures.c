@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "figures.h"
 
-#include "../base/units.h"
+#include "units.h"
 
 #include <inttypes.h>
 #include <math.h>

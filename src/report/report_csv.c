@@ -9,8 +9,8 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/clock.h"
 #include "../base/escape.h"
+#include "../bench/result.h"
 #include "report.h"
-#include "result.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* report_style.h -- the style sheet of the page that report_html.c writes; the plots have their own.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_REPORT_STYLE_H
-#define BENCH_REPORT_STYLE_H
+#ifndef REPORT_REPORT_STYLE_H
+#define REPORT_REPORT_STYLE_H
 
 static const char page_style[] =
     ":root{color-scheme:light dark;--paper:#fff;--card:#f6f8fa;--good:#116329;--bad:#b42318}\n"

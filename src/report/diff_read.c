@@ -6,9 +6,9 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/hist.h"
+#include "../bench/percentiles.h"
+#include "../hdr/hdrlog.h"
 #include "diff.h"
-#include "hdrlog.h"
-#include "report.h"
 
 #include <errno.h>
 #include <jansson.h>

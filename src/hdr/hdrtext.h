@@ -7,8 +7,8 @@
  * Not read are the encodings before V2 (of 2014), and histograms of floating-point values.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_HDRTEXT_H
-#define BENCH_HDRTEXT_H
+#ifndef HDR_HDRTEXT_H
+#define HDR_HDRTEXT_H
 
 #include "../base/hist.h"
 

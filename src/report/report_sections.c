@@ -5,10 +5,10 @@
 
 #include "../base/clock.h"
 #include "../base/units.h"
+#include "../bench/result.h"
 #include "html.h"
 #include "report.h"
 #include "report_plots.h"
-#include "result.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -258,7 +258,7 @@ static void machine_costs(FILE *out, const struct result *r)
 
     html_row_of(out, "CPU, bench", "%.2f µs per message, busiest thread at %.0f %%%s",
                 (double)r->cpu_ns / 1000 / messages, (double)r->busiest_ns * 100 / elapsed,
-                spinning_text(spinning, r));
+                result_spinning_text(spinning, r));
     if (r->server_cpu_ns >= 0)
         html_row_of(out, "CPU, server", "%.2f µs per message, %.0f %% of one CPU",
                     (double)r->server_cpu_ns / 1000 / messages,

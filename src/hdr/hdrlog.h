@@ -15,8 +15,8 @@
  * lost. In a log of another writer it is the end of that slot.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef BENCH_HDRLOG_H
-#define BENCH_HDRLOG_H
+#ifndef HDR_HDRLOG_H
+#define HDR_HDRLOG_H
 
 #include "../base/hist.h"
 

@@ -8,12 +8,12 @@
  * SPDX-License-Identifier: MIT */
 #include "../base/clock.h"
 #include "../base/units.h"
+#include "../bench/result.h"
 #include "html.h"
 #include "plot.h"
 #include "report.h"
 #include "report_sections.h"
 #include "report_style.h"
-#include "result.h"
 
 #include <time.h>
 
