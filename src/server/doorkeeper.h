@@ -17,8 +17,7 @@
 #define SERVER_DOORKEEPER_H
 
 #include "../base/timer.h"
-#include "../io/io.h"
-#include "../net/addr.h"
+#include "door_listener.h"
 #include "watch.h"
 
 #include <stddef.h>
@@ -26,21 +25,6 @@
 struct err;
 struct server;
 struct worker;
-
-struct door_listener {
-    struct io_sock sock; /* fd -1: closed */
-    struct doorkeeper *door;
-    int held_fd;           /* accepted, not placed yet; -1: none */
-    bool empty;            /* draining: nobody waits here any more */
-    bool lost;             /* it listens no more, and we did not end it */
-    bool hushed;           /* its accept was cancelled to shut the door, not to see who waits */
-    bool rested;           /* no accept was outstanding for a while, */
-    bool crowded;          /* because there was no place, */
-    bool shut_out;         /* or because the door was shut */
-    int64_t not_before_ns; /* --accept-delay */
-    struct watched watched;
-    char text[ADDR_TEXT_MAX];
-};
 
 struct doorkeeper {
     struct server *server;
