@@ -145,3 +145,9 @@ def test_when_our_own_server_is_not_exact_there_is_no_comparison(comparison, tmp
 @pytest.mark.parametrize("words", [["nobody"], ["--starts", "4"], ["--pairs", "0"], ["--seconds", "0"]])
 def test_what_cannot_be_measured_is_a_usage_error(comparison, words):
     assert comparison(*words).returncode == 2
+
+
+@pytest.mark.parametrize("words", [[], ["nobody"], ["--starts", "4", "spin"], ["--pairs", "0", "spin"]])
+def test_what_nobody_can_answer_is_a_usage_error(words):
+    ended = subprocess.run([ROOT / "bench" / "what-if", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert ended.returncode == 2 and ended.stdout == b""
