@@ -56,21 +56,6 @@ static const char notes[] =
     "or lost, a connection failed, or a threshold was missed; 2: could not run; 130:\n"
     "interrupted.\n";
 
-#define ENGINES_MAX 8
-
-/* The names --engine takes: those built in that one thread can serve many connections with. */
-static const char *const *engine_names(void)
-{
-    static const char *names[ENGINES_MAX + 2] = {"auto"};
-    const char *const *built = io_engines();
-    size_t n = 1;
-
-    for (size_t i = 0; built[i] && n <= ENGINES_MAX; i++)
-        if (strcmp(built[i], "classic") != 0)
-            names[n++] = built[i];
-    return names;
-}
-
 int options_read(struct options *o, const char *program, const char *version, int argc, char **argv,
                  int *ret_operand, struct err *err)
 {
@@ -144,7 +129,7 @@ int options_read(struct options *o, const char *program, const char *version, in
          .help = "the server's process: report its CPU time, too"},
         {0, "seed", "N", OPT_COUNT, &o->seed,
          .help = "repeat the bytes, sizes and arrivals of another run"},
-        {0, "engine", "NAME", OPT_CHOICE, &o->engine, .choices = engine_names(),
+        {0, "engine", "NAME", OPT_CHOICE, &o->engine, .choices = io_engine_choices(true),
          .help = "auto (the best that works here), io_uring or epoll"},
         {0, "spin", "TIME", OPT_DURATION, &o->spin_ns, .max = IO_SPIN_MAX_NS,
          .help = "poll for so long before sleeping, while echoes come\n"
@@ -369,7 +354,7 @@ static int fill_plan(struct plan *plan, const struct options *o, struct err *err
         .interval_ns = o->interval_ns ? o->interval_ns : NS_PER_S,
         .timeout_ns = o->timeout_ns,
         .connect_timeout_ns = o->connect_timeout_ns,
-        .engine = engine_names()[o->engine],
+        .engine = io_engine_choices(true)[o->engine],
         .spin_ns = o->spin_ns,
         .sndbuf = o->sndbuf,
         .rcvbuf = o->rcvbuf,

@@ -23,6 +23,19 @@ const char *const *io_engines(void)
     return names;
 }
 
+const char *const *io_engine_choices(bool shared)
+{
+    static const char *names[2][ENGINES_MAX + 2];
+    const char **choices = names[shared];
+    size_t n = 0;
+
+    choices[n++] = "auto";
+    for (size_t i = 0; i < ENGINES_MAX && io_engine_table[i]; i++)
+        if (!shared || !io_engine_table[i]->thread_per_client)
+            choices[n++] = io_engine_table[i]->name;
+    return choices;
+}
+
 /* Is something short here, which may pass? Then another engine is no answer. */
 static bool is_shortage(int code)
 {

@@ -106,6 +106,10 @@ struct io_config {
 /* The engines built in, by preference, NULL at the end. */
 const char *const *io_engines(void);
 
+/* What an --engine option takes, NULL at the end: "auto" and those built in; where one thread shall have many
+ * connections ('shared'), none that wants a thread for each. */
+const char *const *io_engine_choices(bool shared);
+
 /* Returns 0, or -errno with 'err' naming the engine and the reason. */
 int io_create(struct io **ret, const struct io_config *config, struct err *err);
 
