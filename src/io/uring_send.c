@@ -84,10 +84,6 @@ void send_fell_short(struct io *io, struct slot *slot, int result)
 
 void send_stalled_over(struct io *io, struct slot *slot, int result)
 {
-    if (!slot->sock) {
-        slot->state &= (uint16_t)~STALLED;
-        return;
-    }
     if (tracing())
         trace_completion(slot->sock, result);
     account(io, slot, result);

@@ -170,11 +170,9 @@ static void tell_shut(const struct doorkeeper *door)
               door->shut ? "accepting nobody until SIGUSR2" : "accepting again");
 }
 
-void door_shut(struct doorkeeper *door, bool shut)
+void door_toggle(struct doorkeeper *door)
 {
-    if (door->shut == shut)
-        return;
-    door->shut = shut;
+    door->shut = !door->shut;
     tell_shut(door);
 }
 

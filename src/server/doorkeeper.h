@@ -51,8 +51,8 @@ void door_destroy(struct doorkeeper *door);
 /* Worker 0 calls these. It is there now: the server can be asked for the time. */
 void door_begin(struct doorkeeper *door);
 
-/* Accept nobody from here on, or go on; door_go_on() is to follow. */
-void door_shut(struct doorkeeper *door, bool shut);
+/* Accept nobody from here on, or go on if it is shut; door_go_on() is to follow. */
+void door_toggle(struct doorkeeper *door);
 
 /* Will anybody be served who is not yet? Not when as many came as --clients says. */
 bool door_admits_more(const struct doorkeeper *door);

@@ -236,7 +236,7 @@ static void attend_wishes(struct server *server)
     unsigned toggles = atomic_load(&server->toggles);
 
     if ((toggles - server->toggled) % 2 == 1 && !atomic_load(&server->draining))
-        door_shut(&server->door, !server->door.shut);
+        door_toggle(&server->door);
     server->toggled = toggles;
     if (atomic_exchange(&server->stats_wanted, false))
         stats_tell(server);

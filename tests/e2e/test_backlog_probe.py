@@ -214,6 +214,29 @@ def test_a_wrong_echo_is_no_service(answer):
 
 
 # rows: B14
+def test_a_second_answer_is_no_service():
+    said_twice, second = threading.Event(), threading.Event()
+
+    def handler(conn):
+        data = conn.read()
+        if conn.number == 1:
+            conn.send(data)
+            second.wait(PATIENCE)
+            conn.send(data)
+            said_twice.set()
+        else:
+            second.set()  # it calls, so the first one has been served
+            said_twice.wait(PATIENCE)
+            conn.send(data)
+        conn.wait_for_end()
+
+    with FakeServer(handler) as fake:
+        code, out, _ = run_plain("--backlog-probe", "-c", 2, *PATIENT, f"127.0.0.1:{fake.port}")
+    assert code == 1
+    assert "WRONG: 1 connection got something else than the byte it had sent" in out
+
+
+# rows: B14
 def test_a_server_that_goes_away():
     def handler(conn):
         data = conn.read()

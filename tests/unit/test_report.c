@@ -229,6 +229,17 @@ TEST(text_says_everything_that_matters)
     free(text);
 }
 
+TEST(text_says_how_much_of_it_was_spinning)
+{
+    struct result *r = made_up_run();
+    char *text;
+
+    r->busiest_spun_ns = 7 * NS_PER_S;
+    text = written(REPORT_TEXT, r);
+    assert_non_null(strstr(text, "busiest thread at 95 %, 70 % spinning\n"));
+    free(text);
+}
+
 TEST(text_marks_a_part_and_praises_only_what_is_right)
 {
     struct result *r = made_up_nothing();
@@ -486,6 +497,7 @@ int main(void)
         cmocka_unit_test(verdicts_follow_from_what_happened),
         cmocka_unit_test(a_closed_loop_says_so),
         cmocka_unit_test(text_says_everything_that_matters),
+        cmocka_unit_test(text_says_how_much_of_it_was_spinning),
         cmocka_unit_test(text_marks_a_part_and_praises_only_what_is_right),
         cmocka_unit_test(troubles_that_differ_in_the_connection_are_one_line),
         cmocka_unit_test(a_percentile_of_too_few_is_marked),

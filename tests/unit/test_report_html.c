@@ -181,6 +181,11 @@ TEST(a_page_says_what_kind_of_load_it_was)
     made_up_plan.crr = true;
     page = page_of(r);
     assert_non_null(strstr(page, "a connection for each message"));
+    assert_null(strstr(page, "spin"));
+    free(page);
+    made_up_plan.spin_ns = 200000;
+    page = page_of(r);
+    assert_non_null(strstr(page, "200 us"));
     free(page);
 }
 
