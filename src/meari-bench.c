@@ -6,6 +6,7 @@
 #include "meari-bench.h"
 
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/figures.h"
 #include "base/process.h"
 #include "bench/options.h"
@@ -16,6 +17,7 @@
 #include "version.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,12 +69,20 @@ static void hear_interval(void *user, const struct result *so_far, const struct 
     outputs_interval(a->out, so_far, record);
 }
 
+/* A trial whose condition holds may fail for another reason. */
 static void hear_trial(void *user, double rate, bool held, const struct result *r)
 {
     struct audience *a = user;
-    char found[CONDITION_TEXT_MAX];
+    char found[CONDITION_TEXT_MAX], reached[FIGURE_MAX];
 
-    progress_trial(&a->progress, rate, held, condition_found(found, a->wanted, r));
+    if (held || !condition_holds(a->wanted, r))
+        condition_found(found, a->wanted, r);
+    else if (result_good(r))
+        snprintf(found, sizeof found, "only %s messages/s were reached",
+                 rate_text(reached, result_rate(r)));
+    else
+        snprintf(found, sizeof found, "not every echo came back");
+    progress_trial(&a->progress, rate, held, found);
 }
 
 static int run_or_search(struct result **ret, struct plan *plan, struct audience *a,
@@ -85,7 +95,7 @@ static int run_or_search(struct result **ret, struct plan *plan, struct audience
 
     if (!o->find_max)
         return run_plan(ret, plan, &observer, err);
-    r = condition_parse(&wanted, "--find-max", o->find_max, err);
+    r = search_condition(&wanted, o->find_max, err);
     if (r < 0)
         return r;
     a->wanted = &wanted;
@@ -120,6 +130,30 @@ static void warn_of_late_start(const struct result *r)
                 time_text(late, begun_ns - r->plan->start_at_real_ns));
 }
 
+/* The report for people says what was wrong. Where it is not what goes to standard output, or there is nothing to report,
+ * standard error has it, in a line. */
+static void tell_troubles(const struct outputs *out, const struct result *r)
+{
+    char text[4 * sizeof r->kept[0].text], syns[SYNS_TEXT_MAX];
+    enum verdict verdict = result_verdict(r);
+
+    if (verdict != VERDICT_UNCONNECTED && (verdict != VERDICT_WRONG || out->for_people))
+        return;
+    fputs(PROGRAM ": ", stderr);
+    if (verdict == VERDICT_UNCONNECTED)
+        fprintf(stderr, "no connection to '%s' could be made",
+                escape_text(text, sizeof text, r->plan->target));
+    else
+        report_troubles(stderr, r);
+    if (r->n_kept > 0)
+        fprintf(stderr, ": %s", escape_text(text, sizeof text, r->kept[0].text));
+    if (r->n_kept > 1)
+        fprintf(stderr, " (and %" PRIu64 " more)", result_troubles(r) - 1);
+    fputc('\n', stderr);
+    if (verdict == VERDICT_UNCONNECTED && result_syns_text(syns, r)[0])
+        fprintf(stderr, PROGRAM ": %s\n", syns);
+}
+
 /* Tells what came of it, and returns the exit code. */
 static int conclude(struct outputs *out, const struct result *r)
 {
@@ -128,6 +162,7 @@ static int conclude(struct outputs *out, const struct result *r)
 
     if (outputs_write(out, r, &err) < 0)
         code = fail(WRONG, &err);
+    tell_troubles(out, r);
     if (check_conditions(out, r) != DONE)
         code = WRONG;
     if (!r->searched)

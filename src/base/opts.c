@@ -68,13 +68,16 @@ static const char *wanted(const struct opt *opt)
 static int out_of_range(const struct opt *opt, const struct source *from, const char *text,
                         const char *words, uint64_t bound, struct err *err)
 {
-    char quote[ERR_QUOTE_MAX];
+    char quote[ERR_QUOTE_MAX], limit[UNITS_TEXT_MAX];
 
     err_quote(quote, text);
     if (bound == 0)
         return err_usage(err, "%s%s: '%s' is too large", from->prefix, from->name, quote);
-    return err_usage(err, "%s%s: '%s' is too %s %" PRIu64 "%s", from->prefix, from->name, quote,
-                     words, bound, opt->kind == OPT_DURATION ? "ns" : "");
+    if (opt->kind == OPT_DURATION)
+        units_duration_option(limit, (int64_t)bound);
+    else
+        snprintf(limit, sizeof limit, "%" PRIu64, bound);
+    return err_usage(err, "%s%s: '%s' is too %s %s", from->prefix, from->name, quote, words, limit);
 }
 
 static int set_number(const struct opt *opt, const struct source *from, const char *text,

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 struct unit {
     const char *name;
@@ -54,8 +55,10 @@ static int scale_fraction(uint64_t *ret, const char *digits, const char *end, ui
     return 0;
 }
 
+typedef int comparison(const char *, const char *);
+
 /* digits [ "." digits ] unit, in whole numbers of the smallest unit, all in integers. */
-static int parse(uint64_t *ret, const char *text, const struct unit *unit)
+static int parse(uint64_t *ret, const char *text, const struct unit *unit, comparison *compare)
 {
     const char *end = text + strspn(text, "0123456789"), *fraction = end, *rest = end;
     uint64_t value = 0, part;
@@ -64,7 +67,7 @@ static int parse(uint64_t *ret, const char *text, const struct unit *unit)
         fraction = end + 1;
         rest = fraction + strspn(fraction, "0123456789");
     }
-    while (unit->name && strcmp(unit->name, rest) != 0)
+    while (unit->name && compare(unit->name, rest) != 0)
         unit++;
     if (end == text || !unit->name || (*end == '.' && rest == fraction) ||
         scale_fraction(&part, fraction, rest, unit->scale) < 0)
@@ -78,18 +81,18 @@ static int parse(uint64_t *ret, const char *text, const struct unit *unit)
 
 int units_count(uint64_t *ret, const char *text)
 {
-    return parse(ret, text, count_units);
+    return parse(ret, text, count_units, strcasecmp);
 }
 
 int units_bytes(uint64_t *ret, const char *text)
 {
-    return parse(ret, text, byte_units);
+    return parse(ret, text, byte_units, strcasecmp);
 }
 
 int units_duration(int64_t *ret_ns, const char *text)
 {
     uint64_t value;
-    int r = parse(&value, text, time_units);
+    int r = parse(&value, text, time_units, strcmp);
 
     if (r < 0)
         return r;
@@ -97,6 +100,18 @@ int units_duration(int64_t *ret_ns, const char *text)
         return -ERANGE;
     *ret_ns = (int64_t)value;
     return 0;
+}
+
+const char *units_duration_option(char out[static UNITS_TEXT_MAX], int64_t span_ns)
+{
+    const struct unit *best = &time_units[1];
+    uint64_t span = (uint64_t)span_ns;
+
+    for (const struct unit *unit = best; unit->name; unit++)
+        if (span % unit->scale == 0 && unit->scale > best->scale)
+            best = unit;
+    snprintf(out, UNITS_TEXT_MAX, "%" PRIu64 "%s", span / best->scale, best->name);
+    return out;
 }
 
 /* "1.2 s" of 12 tenths: printf's %f would write the locale's decimal point. */

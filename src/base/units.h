@@ -23,6 +23,9 @@ int units_duration(int64_t *ret_ns, const char *text);
 /* For people: "0.4 ms", "1.2 s", "3 min 20 s", "2 h 5 min". Returns 'out'. */
 const char *units_duration_text(char out[static UNITS_TEXT_MAX], int64_t span_ns);
 
+/* As units_duration() takes it: "10ms", "1500us", "1h". Returns 'out'. */
+const char *units_duration_option(char out[static UNITS_TEXT_MAX], int64_t span_ns);
+
 /* For people: "999", "48.2k", "3.1M": powers of 1000, as with units_count(). 'gap' stands before the prefix:
  * with " " and "B" behind it this is "3.1 MB". Returns 'out'. */
 const char *units_count_text(char out[static UNITS_TEXT_MAX], uint64_t n, const char *gap);

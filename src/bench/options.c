@@ -11,6 +11,7 @@
 #include "../io/io.h"
 #include "../net/congestion.h"
 #include "../net/endpoint.h"
+#include "../net/sock.h"
 #include "environment.h"
 #include "percentiles.h"
 
@@ -197,6 +198,21 @@ static int read_bind(struct addr *ret, const char *text, struct err *err)
     return 0;
 }
 
+/* Can one call from there at all? Otherwise each connection would fail, and say that no port is free. */
+static int check_bind(const struct addr *from, const char *text, struct err *err)
+{
+    char quote[ERR_QUOTE_MAX];
+    int fd = sock_create(from->sa.sa_family, from);
+
+    if (fd == -EADDRNOTAVAIL)
+        return err_usage(err, "--bind: '%s' is not an address of this machine",
+                         err_quote(quote, text));
+    if (fd < 0)
+        return err_set(err, -fd, "--bind: cannot call from '%s'", err_quote(quote, text));
+    sock_close(fd);
+    return 0;
+}
+
 /* All of one family: a connection from the one cannot reach a server of the other. */
 static int read_binds(struct plan *plan, const struct opt_texts *binds, struct err *err)
 {
@@ -210,6 +226,9 @@ static int read_binds(struct plan *plan, const struct opt_texts *binds, struct e
         if (plan->binds[i].sa.sa_family != plan->binds[0].sa.sa_family)
             return err_usage(err, "--bind: '%s' is not of the same IP version as the first one",
                              err_quote(quote, binds->list[i]));
+        r = check_bind(&plan->binds[i], binds->list[i], err);
+        if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -256,6 +275,8 @@ static int check_options(const struct options *o, struct err *err)
                          "--find-max and --count exclude each other: a trial lasts --duration");
     if (o->find_max && o->hdr_log)
         return err_usage(err, "--find-max and --hdr-log exclude each other: there are many runs");
+    if (o->pid && process_cpu_of_ns((int)o->pid) < 0)
+        return err_usage(err, "--pid: there is no process %" PRIu64, o->pid);
     return 0;
 }
 

@@ -71,6 +71,16 @@ const char *result_spinning_text(char out[static FIGURE_MAX], const struct resul
     return out;
 }
 
+const char *result_cost_text(char out[static RESULT_COST_MAX], const struct result *r,
+                             int64_t cpu_ns, const char *us)
+{
+    out[0] = '\0';
+    if (r->total.messages > 0)
+        snprintf(out, RESULT_COST_MAX, "%.2f %s per message, ",
+                 (double)cpu_ns / 1000 / (double)r->total.messages, us);
+    return out;
+}
+
 uint64_t result_troubles(const struct result *r)
 {
     uint64_t sum = 0;

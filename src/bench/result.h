@@ -133,6 +133,11 @@ const char *result_syns_text(char out[static SYNS_TEXT_MAX], const struct result
 /* ", 70 % spinning", for the share of the time that the busiest thread waited without sleeping, or "". Returns 'out'. */
 const char *result_spinning_text(char out[static FIGURE_MAX], const struct result *r);
 
+/* "6.40 us per message, " of CPU time 'cpu_ns', 'us' being the sign for a microsecond; "" without any message. Returns 'out'. */
+#define RESULT_COST_MAX 64
+const char *result_cost_text(char out[static RESULT_COST_MAX], const struct result *r,
+                             int64_t cpu_ns, const char *us);
+
 /* How it ended. The exit code of a run without thresholds follows from it. */
 enum verdict {
     VERDICT_RIGHT,       /* all that was asked happened, with every byte right: 0 */

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "search.h"
 
+#include "../base/err.h"
+
 #include <math.h>
 #include <stddef.h>
 
@@ -119,6 +121,19 @@ static double next_step(struct search *s)
     if (rate > 0 && rate != s->held && rate != s->refuted)
         return rate; /* (between small rates there is no whole number) */
     return rate_in_doubt(s);
+}
+
+int search_condition(struct condition *ret, const char *text, struct err *err)
+{
+    char quote[ERR_QUOTE_MAX];
+    int r = condition_parse(ret, "--find-max", text, err);
+
+    if (r == 0 && (ret->sign != '<' || ret->metric == METRIC_RATE))
+        return err_usage(err,
+                         "--find-max: '%s' is nothing that a higher rate ends: a condition such as "
+                         "'p99<5ms' is",
+                         err_quote(quote, text));
+    return r;
 }
 
 int search_max(struct result **ret, struct plan *plan, const struct condition *condition,

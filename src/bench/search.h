@@ -26,6 +26,10 @@
 /* What a search tells after each trial. */
 typedef void search_teller(void *user, double rate, bool held, const struct result *r);
 
+/* Reads what has to hold. It must be something that a higher rate can only make worse: a time, or what is lost or late, below a
+ * bound. Returns 0 or -EINVAL. */
+int search_condition(struct condition *ret, const char *text, struct err *err);
+
 /* Runs the trials of 'plan', whose rate is the first one tried. Returns 0 and the last good run at the highest rate that
  * held, with r->found_rate and r->refuted_rate set; when none held, the last run, with found_rate 0. A run that
  * run_interrupt() ended, that could not connect, or that got a byte which is wrong ends the search and is its result.

@@ -48,7 +48,7 @@ static int set_host(struct endpoint *e, const char *text, size_t n, struct err *
     return 0;
 }
 
-/* "[V6]:PORT": 'text' begins with the bracket. */
+/* "[V6]:PORT" or "[V6]": 'text' begins with the bracket. Returns as parse_one(). */
 static int parse_brackets(struct endpoint *e, const char *text, struct err *err)
 {
     const char *end = strchr(text, ']');
@@ -58,7 +58,7 @@ static int parse_brackets(struct endpoint *e, const char *text, struct err *err)
     bool valid;
     int r;
 
-    if (!end || end[1] != ':')
+    if (!end || (end[1] != ':' && end[1] != '\0'))
         return err_usage(err, "'%s' is not of the form [V6]:PORT", err_quote(quote, text));
     r = set_host(e, text + 1, (size_t)(end - text - 1), err);
     if (r < 0)
@@ -71,7 +71,7 @@ static int parse_brackets(struct endpoint *e, const char *text, struct err *err)
         *zone = '%';
     if (!valid)
         return err_usage(err, "'%s' is not an IPv6 address", err_quote(quote, e->host));
-    return parse_port(e, end + 2, err);
+    return end[1] == '\0' ? 1 : parse_port(e, end + 2, err);
 }
 
 /* How many colons, and where the last one is. */
@@ -114,8 +114,10 @@ static int parse_one(struct endpoint *e, const char *text, struct err *err)
         return scheme;
     if (*text == '\0')
         return err_usage(err, "the endpoint is empty");
-    if (*text == '[')
-        return parse_brackets(e, text, err);
+    if (*text == '[') {
+        r = parse_brackets(e, text, err);
+        return r == 1 && scheme ? parse_port(e, "", err) : r;
+    }
     n = colons(text, &colon);
     if (n == 0 && all_digits(text))
         return parse_port(e, text, err);
@@ -138,6 +140,9 @@ int endpoint_parse(struct endpoint *ret, enum endpoint_use use, char **operands,
         r = set_host(&e, operands[0], strlen(operands[0]), err) < 0 ? -EINVAL : 1;
     else
         r = parse_one(&e, operands[0], err);
+    if (r == 1 && n < 2 && strchr(e.host, ':'))
+        return err_usage(err, "'%s' is an IPv6 address without a port: write [V6]:PORT",
+                         err_quote(quote, operands[0]));
     if (r == 1 && n < 2)
         return err_usage(
             err, "'%s' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT",

@@ -51,7 +51,8 @@ static int open_all(struct outputs *out, const struct options *o, struct err *er
         r = open_report(out, REPORT_HTML, o->html, err);
     if (r == 0 && o->hdr_log)
         r = hdrlog_create(&out->log, to_stdout(o->hdr_log) ? NULL : o->hdr_log, err);
-    if (r == 0 && on_stdout(o) == 0)
+    out->for_people = on_stdout(o) == 0;
+    if (r == 0 && out->for_people)
         r = open_report(out, REPORT_TEXT, NULL, err);
     return r;
 }
@@ -111,14 +112,21 @@ static int note(int code, int r, const struct err *from, struct err *err)
     return code == 0 ? r : code;
 }
 
+/* Where no connection could be made, a page of zeros would only hide why. */
+static bool is_pointless(const struct report *report, const struct result *r)
+{
+    return report->format == REPORT_TEXT && result_verdict(r) == VERDICT_UNCONNECTED;
+}
+
 int outputs_write(struct outputs *out, const struct result *r, struct err *err)
 {
     struct err failed;
     int code = 0;
 
     for (size_t i = 0; i < out->n_reports; i++)
-        code =
-            note(code, report_write(&out->reports[i], r, &out->percentiles, &failed), &failed, err);
+        if (!is_pointless(&out->reports[i], r))
+            code = note(code, report_write(&out->reports[i], r, &out->percentiles, &failed),
+                        &failed, err);
     out->n_reports = 0;
     if (!out->log)
         return code;

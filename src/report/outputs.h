@@ -19,6 +19,7 @@ struct outputs {
     struct percentiles percentiles;
     struct report reports[OUTPUTS_REPORTS];
     size_t n_reports;
+    bool for_people;    /* the text is among them */
     struct hdrlog *log; /* NULL: none */
     bool log_begun;
     struct hist

@@ -53,6 +53,9 @@ int report_end(struct report *report, int r, struct err *err);
 /* Closes without writing: there was no run. */
 void report_abandon(struct report *report);
 
+/* What was wrong, as a list in words: "30 changed, 3 messages sent and never echoed". */
+void report_troubles(FILE *out, const struct result *r);
+
 /* The formats, one file each. An error of the stream stays in it for ferror(3); what else can fail is memory:
  * 0 or -ENOMEM. */
 void report_text(FILE *out, const struct result *r, const struct percentiles *percentiles);

@@ -252,16 +252,15 @@ void section_plan(FILE *out, const struct result *r)
 
 static void machine_costs(FILE *out, const struct result *r)
 {
-    double messages = r->total.messages > 0 ? (double)r->total.messages : 1;
     double elapsed = r->elapsed_ns > 0 ? (double)r->elapsed_ns : 1;
-    char spinning[FIGURE_MAX];
+    char spinning[FIGURE_MAX], each[RESULT_COST_MAX];
 
-    html_row_of(out, "CPU, bench", "%.2f µs per message, busiest thread at %.0f %%%s",
-                (double)r->cpu_ns / 1000 / messages, (double)r->busiest_ns * 100 / elapsed,
+    html_row_of(out, "CPU, bench", "%sbusiest thread at %.0f %%%s",
+                result_cost_text(each, r, r->cpu_ns, "µs"), (double)r->busiest_ns * 100 / elapsed,
                 result_spinning_text(spinning, r));
     if (r->server_cpu_ns >= 0)
-        html_row_of(out, "CPU, server", "%.2f µs per message, %.0f %% of one CPU",
-                    (double)r->server_cpu_ns / 1000 / messages,
+        html_row_of(out, "CPU, server", "%s%.0f %% of one CPU",
+                    result_cost_text(each, r, r->server_cpu_ns, "µs"),
                     (double)r->server_cpu_ns * 100 / elapsed);
     html_row_of(out, "sent again", "%" PRIu64 " segment%s", r->retransmits,
                 r->retransmits == 1 ? "" : "s");

@@ -87,7 +87,8 @@ static void print_rates(FILE *out, const struct result *r)
 
     fprintf(out, LABEL "%s messages/s", "rate", rate_text(number, result_rate(r)));
     fprintf(out, ", %s each way\n", bytes_rate_text(number, result_bytes_rate(r)));
-    fprintf(out, LABEL "%s messages", "echoed", count_text(number, r->total.messages));
+    fprintf(out, LABEL "%s message%s", "echoed", count_text(number, r->total.messages),
+            plural(r->total.messages));
     fprintf(out, ", %s each way\n", units_bytes_text(bytes, r->total.bytes));
 }
 
@@ -176,7 +177,7 @@ static void print_schedule(FILE *out, const struct result *r)
 static void print_connections(FILE *out, const struct result *r)
 {
     char number[FIGURE_MAX], p50[FIGURE_MAX], p99[FIGURE_MAX], max[FIGURE_MAX];
-    char syns[SYNS_TEXT_MAX];
+    char syns[SYNS_TEXT_MAX], idle[FIGURE_MAX];
 
     fprintf(out, LABEL "%s made", "connections", count_text(number, r->total.connections));
     if (r->plan->crr && r->elapsed_ns > 0)
@@ -190,22 +191,21 @@ static void print_connections(FILE *out, const struct result *r)
     if (result_syns_text(syns, r)[0])
         fprintf(out, LABEL "%s\n", "SYN retries", syns);
     if (r->plan->idle > 0)
-        fprintf(out, LABEL "%s of %" PRIu64 " still echoed at the end\n", "idle",
-                count_text(number, r->idle_right), r->plan->idle);
+        fprintf(out, LABEL "%s of %s still echoed at the end\n", "idle",
+                count_text(number, r->idle_right), count_text(idle, r->plan->idle));
 }
 
 static void print_costs(FILE *out, const struct result *r)
 {
-    double messages = r->total.messages > 0 ? (double)r->total.messages : 1;
     double elapsed = r->elapsed_ns > 0 ? (double)r->elapsed_ns : 1;
-    char number[FIGURE_MAX], spinning[FIGURE_MAX];
+    char number[FIGURE_MAX], spinning[FIGURE_MAX], each[RESULT_COST_MAX];
 
-    fprintf(out, LABEL "%.2f us per message, busiest thread at %.0f %%%s\n", "CPU, bench",
-            (double)r->cpu_ns / 1000 / messages, (double)r->busiest_ns * 100 / elapsed,
+    fprintf(out, LABEL "%sbusiest thread at %.0f %%%s\n", "CPU, bench",
+            result_cost_text(each, r, r->cpu_ns, "us"), (double)r->busiest_ns * 100 / elapsed,
             result_spinning_text(spinning, r));
     if (r->server_cpu_ns >= 0)
-        fprintf(out, LABEL "%.2f us per message, %.0f %% of one CPU\n", "CPU, server",
-                (double)r->server_cpu_ns / 1000 / messages,
+        fprintf(out, LABEL "%s%.0f %% of one CPU\n", "CPU, server",
+                result_cost_text(each, r, r->server_cpu_ns, "us"),
                 (double)r->server_cpu_ns * 100 / elapsed);
     fprintf(out, LABEL "%s segment%s by this side\n", "retransmits",
             count_text(number, r->retransmits), plural(r->retransmits));
@@ -232,13 +232,12 @@ static void print_kept(FILE *out, const struct result *r)
         fprintf(out, "  ... and %s more\n", count_text(number, sum - r->n_kept));
 }
 
-static void print_troubles(FILE *out, const struct result *r)
+void report_troubles(FILE *out, const struct result *r)
 {
     char number[FIGURE_MAX];
     uint64_t silent = r->idle_right < r->plan->idle ? r->plan->idle - r->idle_right : 0;
     const char *comma = "";
 
-    fprintf(out, "TROUBLE: ");
     for (enum trouble_kind kind = 0; kind < TROUBLE_KINDS; kind++) {
         if (r->troubles[kind] == 0)
             continue;
@@ -255,7 +254,15 @@ static void print_troubles(FILE *out, const struct result *r)
                 plural(silent));
         comma = ", ";
     }
-    fprintf(out, "%s\n", *comma == '\0' ? "not all that was asked was done" : "");
+    if (*comma == '\0')
+        fputs("not all that was asked was done", out);
+}
+
+static void print_troubles(FILE *out, const struct result *r)
+{
+    fputs("TROUBLE: ", out);
+    report_troubles(out, r);
+    fputc('\n', out);
     print_kept(out, r);
 }
 

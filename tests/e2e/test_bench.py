@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import signal
+import subprocess
 import time
 
 import pytest
@@ -401,9 +402,13 @@ def test_the_cpu_time_of_the_server(server):
     assert report.plan["server_pid"] == srv.pid
 
 
-def test_the_cpu_time_of_nobody_is_unknown(witness):
-    """(No process has so high a number, though it may be asked for.)"""
-    report = run_bench("-c", 1, "-n", 10, "--pid", 2**22, witness.endpoint)
+def test_the_cpu_time_of_who_is_gone_is_unknown(witness):
+    gone = subprocess.Popen(["sleep", "infinity"])
+    bench = Running("-c", 1, "-d", "1h", "--pid", gone.pid, witness.endpoint)
+    gone.kill()
+    gone.wait()
+    bench.proc.send_signal(signal.SIGINT)
+    report = bench.report()
     assert report.cost["server"] == {"total_ns": None, "ns_per_message": None}
 
 

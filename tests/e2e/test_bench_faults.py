@@ -4,13 +4,14 @@ Each fault strikes one connection at a known place (harness/faulty_server.py): t
 the offset in the report must be those.
 """
 
+import re
 import signal
 import socket
 
 import pytest
 
 import faulty_server
-from benchrunner import Running, finish, run_bench, start_bench
+from benchrunner import Running, finish, run_bench, run_plain, start_bench
 from conftest import eventually, long_enough
 from evil_server import FakeServer
 
@@ -169,6 +170,21 @@ def test_the_server_is_gone_before(deaf_port):
     report = run_bench("-c", 4, "-d", "200ms", f"127.0.0.1:{deaf_port}", code=2)
     assert report.kinds() == {"connect": 4}
     assert "Connection refused" in report.troubles["first"][0]["text"]
+
+
+def test_who_reaches_nobody_says_so_and_reports_nothing(deaf_port):
+    code, out, err = run_plain("-q", "-c", 4, "-d", "200ms", f"127.0.0.1:{deaf_port}")
+    assert (code, out) == (2, "")
+    assert err == (f"meari-bench: no connection to '127.0.0.1:{deaf_port}' could be made: connection 1: cannot connect: "
+                   "Connection refused (and 3 more)\n")
+
+
+@pytest.mark.parametrize("report", [["-J"], ["--csv"], ["--html=-"], ["--hdr-log", "-"]], ids=" ".join)
+def test_where_standard_output_is_for_programs_people_are_told_in_a_line(report):
+    with FakeServer(faulty_server.changed(10)) as fake:
+        code, out, err = run_plain("-q", *report, "-c", 1, "-n", 10, f"127.0.0.1:{fake.port}")
+    assert code == 1 and out
+    assert re.fullmatch(r"meari-bench: 1 changed(, .* never echoed)?: connection 1: .* changed .*\n", err)
 
 
 def test_another_address_of_the_name_answers(two_addresses):

@@ -40,7 +40,8 @@ def test_no_server_to_call(operands, words):
     (["", "127.0.0.1"], "'' is no address"), (["a" * 300], "is no address"),
     (["no.such.host.invalid"], "cannot resolve 'no.such.host.invalid'"),
     (["127.0.0.1", "::1"], "'::1' is not of the same IP version as the first one"),
-], ids=["empty", "long", "unknown", "mixed"])
+    (["127.0.0.1", "192.0.2.1"], "--bind: '192.0.2.1' is not an address of this machine"),  # RFC 5737: nobody's
+], ids=["empty", "long", "unknown", "mixed", "not ours"])
 def test_no_address_to_call_from(witness, binds, words):
     options = [word for address in binds for word in ("-B", address)]
     assert words in refused(*options, witness.endpoint)
@@ -65,6 +66,9 @@ def test_no_address_to_call_from(witness, binds, words):
     ("--start-at 1", "--start-at: '1' has passed"),
     ("--start-at 2001-09-09T01:46:40Z", "--start-at: '2001-09-09T01:46:40Z' has passed"),
     ("--find-max fast", "--find-max: 'fast' is not a condition"),
+    ("--find-max p99>1ms", "--find-max: 'p99>1ms' is nothing that a higher rate ends"),
+    ("--find-max rate<5k", "--find-max: 'rate<5k' is nothing that a higher rate ends"),
+    (f"--pid {2**22}", f"--pid: there is no process {2**22}"),  # no process has so high a number
 ])
 def test_options_that_exclude_each_other(witness, tmp_path, options, words):
     err = refused(*options.split(), witness.endpoint, cwd=tmp_path)

@@ -163,6 +163,7 @@ TEST(only_a_host_without_port_takes_the_next_operand)
         {{"7777", "8888", "9999"}, 1, "", 7777},
         {{"localhost:7", "8"}, 1, "localhost", 7},
         {{"[::1]:7", "8"}, 1, "::1", 7},
+        {{"[::1]", "80"}, 2, "::1", 80},
         {{"tcp://localhost:7", "8"}, 1, "localhost", 7},
         {{"localhost", "7", "8"}, 2, "localhost", 7},
         {{"::1", "7", "localhost"}, 2, "::1", 7},
@@ -290,9 +291,8 @@ TEST(host_alone_lacks_its_port)
          "'８０' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
         {{"\x1b[2J"},
          "'\\x1b[2J' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
-        {{"::1"}, "'::1' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
-        {{"::1:7777"},
-         "'::1:7777' is not a port, and as a host it lacks one: write HOST PORT or HOST:PORT"},
+        {{"::1"}, "'::1' is an IPv6 address without a port: write [V6]:PORT"},
+        {{"::1:7777"}, "'::1:7777' is an IPv6 address without a port: write [V6]:PORT"},
     };
 
     BOTH(refuses, table);
@@ -313,10 +313,9 @@ TEST(brackets_hold_an_ipv6_address)
 {
     static const struct mistake table[] = {
         {{"["}, "'[' is not of the form [V6]:PORT"},
-        {{"[]"}, "'[]' is not of the form [V6]:PORT"},
+        {{"[]"}, "'' is not an IPv6 address"},
         {{"[::1"}, "'[::1' is not of the form [V6]:PORT"},
-        {{"[::1]"}, "'[::1]' is not of the form [V6]:PORT"},
-        {{"[::1]", "80"}, "'[::1]' is not of the form [V6]:PORT"},
+        {{"[::1]"}, "'[::1]' is an IPv6 address without a port: write [V6]:PORT"},
         {{"[::1]80"}, "'[::1]80' is not of the form [V6]:PORT"},
         {{"[::1] :80"}, "'[::1] :80' is not of the form [V6]:PORT"},
         {{"[[::1]]:80"}, "'[[::1]]:80' is not of the form [V6]:PORT"},
@@ -329,7 +328,7 @@ TEST(brackets_hold_an_ipv6_address)
         {{"[12345::]:80"}, "'12345::' is not an IPv6 address"},
         {{"[%lo]:80"}, "'%lo' is not an IPv6 address"},
         {{"[\x1b%\n]:80"}, "'\\x1b%\\x0a' is not an IPv6 address"},
-        {{"tcp://[::1]"}, "'[::1]' is not of the form [V6]:PORT"},
+        {{"tcp://[::1]"}, "'' is not a port: a number from 0 to 65535"},
     };
 
     BOTH(refuses, table);

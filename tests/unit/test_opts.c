@@ -380,7 +380,7 @@ TEST(values_are_checked_and_quoted)
         {{"-s", "64kb"}, "--buffer: '64kb' is not a number of bytes such as 4096, 64k or 1m"},
         {{"-t", "5m3s"}, "--idle-timeout: '5m3s' is not a duration such as 500ms, 10s or 5m"},
         {{"-t", "-1s"}, "--idle-timeout: '-1s' is not a duration such as 500ms, 10s or 5m"},
-        {{"-t", "999ns"}, "--idle-timeout: '999ns' is too small: at least 1000ns"},
+        {{"-t", "999ns"}, "--idle-timeout: '999ns' is too small: at least 1us"},
         {{"-t", "2562048h"}, "--idle-timeout: '2562048h' is too large"},
         {{"-e", "uring"}, "--engine: 'uring' is not one of auto, epoll, classic"},
         {{"-e", ""}, "--engine: '' is not one of auto, epoll, classic"},

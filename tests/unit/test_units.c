@@ -85,6 +85,8 @@ TEST(counts_are_decimal)
         {"1", 1},
         {"007", 7},
         {"10k", 10000},
+        {"10K", 10000},
+        {"10M", 10000000},
         {"3m", 3000000},
         {"2g", 2000000000},
         {"0k", 0},
@@ -111,6 +113,8 @@ TEST(bytes_are_powers_of_two)
         {"4096", 4096},
         {"10k", 10 * KIB},
         {"64m", 64 * MIB},
+        {"64K", 64 * KIB},
+        {"1G", GIB},
         {"1g", GIB},
         {"1.5k", 1536},
         {"1.25k", 1280},
@@ -175,12 +179,11 @@ static const struct refused malformed[] = {
     {"1_000", -EINVAL}, {"1,000", -EINVAL}, {"1'000", -EINVAL}, {"1,5k", -EINVAL},
     {".5", -EINVAL},    {".", -EINVAL},     {"5.", -EINVAL},    {"5.k", -EINVAL},
     {"5.s", -EINVAL},   {"1.5.5", -EINVAL}, {"1..5", -EINVAL},  {"1.-5", -EINVAL},
-    {"k", -EINVAL},     {"s", -EINVAL},     {"1K", -EINVAL}, /* the units are lower case: 1M may be a mistake for 1m, in a duration */
-    {"1M", -EINVAL},    {"1kk", -EINVAL},   {"1kb", -EINVAL},   {"1KiB", -EINVAL},
-    {"1t", -EINVAL},    {"1k1", -EINVAL},   {"5m3s", -EINVAL},  {"1h30m", -EINVAL},
-    {"1sec", -EINVAL},  {"1min", -EINVAL},  {"1d", -EINVAL},    {"1µs", -EINVAL},
-    {"８０", -EINVAL},                  /* full-width digits */
-    {"1０", -EINVAL},   {"٣", -EINVAL}, /* an Arabic-Indic digit */
+    {"k", -EINVAL},     {"s", -EINVAL},     {"1kk", -EINVAL},   {"1kb", -EINVAL},
+    {"1KiB", -EINVAL},  {"1KB", -EINVAL},   {"1t", -EINVAL},    {"1k1", -EINVAL},
+    {"5m3s", -EINVAL},  {"1h30m", -EINVAL}, {"1sec", -EINVAL},  {"1min", -EINVAL},
+    {"1d", -EINVAL},    {"1µs", -EINVAL},   {"８０", -EINVAL}, /* full-width digits */
+    {"1０", -EINVAL},   {"٣", -EINVAL},                        /* an Arabic-Indic digit */
     {"inf", -EINVAL},   {"nan", -EINVAL},   {"\xff", -EINVAL},  {"1\xb2", -EINVAL},
 };
 
@@ -195,10 +198,13 @@ TEST(units_belong_to_their_kind)
 {
     static const struct refused times[] = {{"1s", -EINVAL}, {"1ms", -EINVAL}, {"1h", -EINVAL}};
     static const struct refused sizes[] = {{"1k", -EINVAL}, {"1g", -EINVAL}, {"1b", -EINVAL}};
+    /* in a duration m is a minute, and M may be a mistake for either */
+    static const struct refused upper[] = {{"1M", -EINVAL}, {"1S", -EINVAL}, {"1MS", -EINVAL}};
 
     refuses(units_count, times, LENGTH(times));
     refuses(units_bytes, times, LENGTH(times));
     refuses(duration, sizes, LENGTH(sizes));
+    refuses(duration, upper, LENGTH(upper));
 }
 
 TEST(fraction_of_the_smallest_unit_is_refused)
@@ -301,6 +307,19 @@ TEST(duration_text_has_two_figures_that_matter)
         assert_string_equal(units_duration_text(out, table[i].span_ns), table[i].text);
 }
 
+TEST(a_duration_as_an_option_takes_it)
+{
+    static const char *const table[] = {"1ns",  "999ns", "1us", "1500us",
+                                        "10ms", "90s",   "3m",  "25h"};
+    char out[UNITS_TEXT_MAX];
+    int64_t span_ns;
+
+    for (size_t i = 0; i < LENGTH(table); i++) {
+        assert_int_equal(units_duration(&span_ns, table[i]), 0);
+        assert_string_equal(units_duration_option(out, span_ns), table[i]);
+    }
+}
+
 TEST(bytes_text_has_one_decimal_from_a_kibibyte_on)
 {
     static const struct {
@@ -360,6 +379,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_out_of_range),
         cmocka_unit_test(malformed_comes_before_too_large),
         cmocka_unit_test(duration_text_has_two_figures_that_matter),
+        cmocka_unit_test(a_duration_as_an_option_takes_it),
         cmocka_unit_test(bytes_text_has_one_decimal_from_a_kibibyte_on),
         cmocka_unit_test(count_text_has_one_decimal_from_a_thousand_on),
     };
