@@ -3,7 +3,7 @@
 #
 #     base <- net <- io <- server | bench <- report <- programs
 #
-#     client: base and net      tls: base      hdr: base, and report has it, too
+#     client: base and net      hdr: base, and report has it, too
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -20,7 +20,6 @@ BEGIN {
     may["hdr"] = " base hdr "
     may["report"] = " base net hdr bench report "
     may["client"] = " base net client "
-    may["tls"] = " base tls "
 }
 
 # The layer a file of src/ is in; "" for the programs, which stand right in src/.
