@@ -81,6 +81,10 @@ has_left_nothing 'the lesson'
 
 expect 0 "$dev" help
 expect 2 "$dev" nonsense
+for command in build coverage; do # these take nothing, and do nothing when they are given something
+    expect 2 "$dev" "$command" nonsense
+    grep -q "$command takes nothing, not 'nonsense'" "$tmp/err" || fail "says no reason: $(cat "$tmp/err")"
+done
 
 # where it may not install: a user without sudo, and a Debian that has nothing
 for tool in cat dirname env mktemp rm sh; do

@@ -16,6 +16,7 @@ results=build-coverage/results
 
 dev_coverage()
 {
+    takes_nothing coverage "$@"
     # shellcheck disable=SC2086
     need $for_test gcovr
     python_with_pytest
