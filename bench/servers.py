@@ -49,6 +49,13 @@ class Unavailable(Exception):
     """This server cannot be started here; the text says what is missing."""
 
 
+def want_built(build):
+    """A clone in which nothing was measured yet has nothing to start."""
+    for path, name in (build, f"{build.name}/"), (build / "meari-server", f"{build.name}/meari-server"):
+        if not path.exists():
+            raise Unavailable(f"{name} is missing: run ./dev bench --quick once")
+
+
 def command(build, name):
     """Starts it on any free port."""
     if name == OURS:
