@@ -162,7 +162,8 @@ static int conclude(struct outputs *out, const struct result *r)
 
     if (outputs_write(out, r, &err) < 0)
         code = fail(WRONG, &err);
-    tell_troubles(out, r);
+    else
+        tell_troubles(out, r);
     if (check_conditions(out, r) != DONE)
         code = WRONG;
     if (!r->searched)

@@ -106,18 +106,28 @@ static void on_stop_signal(int signo)
     }
     seen = 1;
     server_stop(serving);
+    server_interrupted(serving);
 }
 
 static void on_stats_signal(int signo)
 {
     (void)signo;
     server_tell_stats(serving);
+    server_interrupted(serving);
 }
 
 static void on_toggle_signal(int signo)
 {
     (void)signo;
     server_toggle_accepting(serving);
+    server_interrupted(serving);
+}
+
+/* Who was stopped had a signal pending. */
+static void on_continue_signal(int signo)
+{
+    (void)signo;
+    server_interrupted(serving);
 }
 
 static void catch_signals(struct server *server)
@@ -125,13 +135,14 @@ static void catch_signals(struct server *server)
     serving = server;
     process_on_signal(SIGUSR1, on_stats_signal);
     process_on_signal(SIGUSR2, on_toggle_signal);
+    process_on_signal(SIGCONT, on_continue_signal);
     process_on_signal(SIGTERM, on_stop_signal);
     process_on_signal(SIGINT, on_stop_signal);
 }
 
 static void let_signals_go(void)
 {
-    static const int over[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, 0};
+    static const int over[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCONT, 0};
 
     process_ignore(over);
 }

@@ -54,6 +54,7 @@ struct io {
     const struct io_engine *engine;
     void *state; /* the engine's own */
     int64_t now_ns;
+    atomic_bool interrupted; /* io_interrupted() was called; the engine's to clear */
     bool fine; /* as in struct io_config: deadlines to the nanosecond; io.c reads the clock */
     struct err passed_over; /* why a better engine was; its text is empty when none was */
     struct spin spin;

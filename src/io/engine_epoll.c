@@ -210,6 +210,15 @@ static bool has_room(const struct io_sock *sock)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
+/* A receive at the mark of an urgent byte finds nothing while a signal is pending, whatever is there (tcp_recvmsg_locked in
+ * net/ipv4/tcp.c), and no edge follows. */
+static bool has_bytes(const struct io_sock *sock)
+{
+    struct pollfd p = {.fd = sock->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
 /* The operation would block. Returns whether it is over all the same: cancelled, or not watchable. */
 static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, enum io_op op)
 {
@@ -218,6 +227,13 @@ static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, 
 
     if (r == 0)
         r = watch(io->state, sock, in ? WATCH_IN : WATCH_OUT);
+    if (r == 0 && op == IO_RECV && (sock->flags & DEEP) && has_bytes(sock)) {
+        struct epoll_state *s = io->state;
+
+        if (!list_linked(&sock->run))
+            list_append(&s->later, &sock->run);
+        return false;
+    }
     if (in)
         sock->flags &= ~(uint32_t)DEEP;
     if (sock->flags & (in ? WATCH_IN : WATCH_OUT))

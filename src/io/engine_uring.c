@@ -108,7 +108,7 @@ static void uring_cancel(struct io *io, struct io_sock *sock)
     if (sock->out != IO_IDLE) {
         slot->state |= CANCEL_OUT;
         if (slot->state & STALLED)
-            submit_cancel(io, slot, KIND_STALLED);
+            submit_cancel(io, slot, KIND_ROOM);
         s->prompt += (slot->state & SENDING) != 0;
     }
     if (sock->in ==
@@ -173,6 +173,7 @@ static bool tell(struct io *io, struct io_sock *sock, struct io_event *ev)
         send_tell(slot, ev);
         return true;
     }
+    send_again(io, slot);
     if (sock->out == IO_CONNECT && doors_tell_connected(io, slot, ev)) {
         if (sock->in != IO_IDLE)
             list_append(&s->ready, &sock->run);

@@ -267,6 +267,12 @@ void io_wake(struct io *io)
     io->engine->wake(io);
 }
 
+void io_interrupted(struct io *io)
+{
+    atomic_store(&io->interrupted, true);
+    io->engine->wake(io);
+}
+
 /* The operation is over: its direction is idle, and a sent buffer is back. */
 static void settle(struct io *io, const struct io_event *ev)
 {

@@ -15,7 +15,7 @@
  *     gives it back. An idle or waiting socket holds none.
  *   - After io_cancel() an operation that can still complete at once does so; any other ends with
  *     -ECANCELED. So "accept, cancel" repeated until -ECANCELED empties an accept queue.
- *   - Only io_wake() may be called from another thread, or from a signal handler.
+ *   - Only io_wake() and io_interrupted() may be called from another thread, or from a signal handler.
  *
  * An echo is therefore two handlers:
  *
@@ -192,5 +192,10 @@ int io_next(struct io *io, struct io_event *ev, int64_t deadline_ns);
 
 /* Makes io_next() return an IO_WAKE soon. Safe in any thread and in a signal handler. */
 void io_wake(struct io *io);
+
+/* A signal may have been pending while this io's thread was in the kernel, which says less then than there is (receive_doubt()
+ * in uring.h): it looks again, and wakes up for it. To be called from the handler of each signal that does not end the
+ * process, SIGCONT among them. Safe like io_wake(). */
+void io_interrupted(struct io *io);
 
 #endif

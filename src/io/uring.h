@@ -34,7 +34,7 @@ enum kind {
     KIND_DOORS,
     KIND_RECV,
     KIND_SEND,
-    KIND_STALLED,
+    KIND_ROOM,
     KIND_POLL
 };
 
@@ -48,7 +48,7 @@ enum kind {
 enum {
     ARMED = 1 << 0,     /* the kernel holds a receive, */
     POLLED = 1 << 1,    /* a poll instead, or for accept or connect, */
-    STALLED = 1 << 2,   /* a send that waits for room */
+    STALLED = 1 << 2,   /* a poll or a timeout, after which a send is tried again */
     SENDING = 1 << 3,   /* a send is queued or was just submitted */
     DISARMING = 1 << 4, /* the receive was asked to end */
     ENDED = 1 << 5,     /* no receive will bring anything any more but 'end' */
@@ -59,6 +59,7 @@ enum {
     BY_CALL = 1 << 10, /* the next receive begins with a system call */
     LISTENS = 1 << 11, /* is in the epoll of listeners, */
     WATCHED = 1 << 12, /* and something is awaited there */
+    REFUSED = 1 << 13, /* there was room, and a send got none of it */
 };
 #define WITH_KERNEL (ARMED | POLLED | STALLED | SENDING)
 
@@ -149,6 +150,9 @@ bool receive_tell(struct io *io, struct slot *slot, struct io_event *ev);
 /* Looks at whatever received something since it was looked at last. */
 void receive_sweep(struct io *io);
 
+/* A signal was pending: whatever is armed may have missed something, and will be looked at, too. */
+void receive_doubt(struct io *io);
+
 /* Arms again what waited for buffers. */
 void receive_feed_starved(struct io *io);
 
@@ -159,8 +163,11 @@ void send_start(struct io *io, struct slot *slot);
 /* A send did not go out whole; send_settle() goes on with it. */
 void send_fell_short(struct io *io, struct slot *slot, int result);
 
-/* A send that waited for room waits no longer. */
-void send_stalled_over(struct io *io, struct slot *slot, int result);
+/* There is room, or it is time to look: the send is tried again when its socket's turn comes (send_again()). */
+void send_has_room(struct slot *slot, int result);
+
+/* Is there a send that is neither with the kernel nor over? Then it goes on. */
+void send_again(struct io *io, struct slot *slot);
 
 /* The submitted sends are over: their events are due. They went out at 'sent_ns'. */
 void send_settle(struct io *io, int64_t sent_ns);
@@ -218,8 +225,11 @@ void submit_receive(struct io *io, struct slot *slot);
 /* Asks the receive to end, if it was not asked yet. */
 void submit_disarm(struct io *io, struct slot *slot);
 
-/* What is unsent of sock->sending: at once or not at all, or with as much patience as it takes. */
-void submit_send(struct io *io, struct slot *slot, bool wait);
+/* What is unsent of sock->sending, as far as it goes at once. */
+void submit_send(struct io *io, struct slot *slot);
+
+/* Waits until there is room for more, or for a moment if it is REFUSED. */
+void submit_room(struct io *io, struct slot *slot);
 
 void submit_poll(struct io *io, struct slot *slot, unsigned events);
 void submit_poll_doors(struct io *io);

@@ -3,10 +3,12 @@
  * Receiving is multishot: it stays armed and takes a buffer of the ring (uring_ring.h) whenever bytes come; an idle
  * connection holds none. What comes before it is asked for is kept (uring_kept.c).
  *
- * One thing the kernel does not say: a receive ends at the mark of an urgent byte, and behind it a multishot one takes
- * the socket for empty (tcp_inq() ends there, too) and waits for the next packet. So whatever received something is
- * *swept* once it was quiet for SWEEP_NS, and before twice that is over: a receive by system call finds what is stranded.
- * A connection at work is spared that, and a silent server sweeps nothing.
+ * One thing the kernel does not say: at the mark of an urgent byte a receive finds nothing while a signal is pending for
+ * its thread (tcp_recvmsg_locked() in net/ipv4/tcp.c), and a multishot one then waits for the next packet, though
+ * there are bytes, or the end. So whatever received something is *swept* once it was quiet for SWEEP_NS, and before twice that
+ * is over: a receive by system call finds what is stranded. And when a signal is known to have been pending (an enter that
+ * it ended, io_interrupted()), so is whatever is armed. A connection at work is spared that, and a silent server sweeps
+ * nothing.
  *
  * A receive that found the ring without buffers has ended, and is *starved* until some are back.
  *
@@ -30,6 +32,15 @@ static void note_fresh(struct io *io, struct slot *slot)
     s->fresh = slot_link(s, slot);
     if (!slot->next)
         submit_sweep(io);
+}
+
+void receive_doubt(struct io *io)
+{
+    struct uring_state *s = state_of(io);
+
+    for (uint32_t i = 0; i < s->n_used; i++)
+        if (s->slots[i].sock && s->slots[i].state & ARMED)
+            note_fresh(io, &s->slots[i]);
 }
 
 /* --- completions -------------------------------------------------------------------------------- */
@@ -147,8 +158,8 @@ static void sweep_slot(struct io *io, struct slot *slot)
         submit_disarm(io, slot);
         return;
     }
-    if (!try_recv(io, slot->sock, &ev, MSG_DONTWAIT) || ev.result == 0)
-        return; /* nothing, or what the armed receive will find, too */
+    if (!try_recv(io, slot->sock, &ev, MSG_DONTWAIT))
+        return;
     if (ev.result == -ENOMEM) {
         note_fresh(io, slot); /* later */
         return;
@@ -157,7 +168,8 @@ static void sweep_slot(struct io *io, struct slot *slot)
         kept_add(slot->sock, ev.buf);
         note_fresh(io, slot);
     } else {
-        slot->state |= ENDED; /* an error is told once, and now it was */
+        slot->state |=
+            ENDED; /* an error is told once, and now it was; and nobody may tell the armed one of the end */
         slot->end = code_of(ev.result);
     }
     if (slot->sock->in == IO_RECV)

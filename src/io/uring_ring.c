@@ -323,6 +323,7 @@ int ring_enter(struct ring *ring, unsigned wanted, int64_t deadline_ns)
     r = enter_by_hand(ring, wanted, wanted ? left_ns : -1);
     if (tracing())
         trace_enter(ring, r);
+    ring->interrupted |= r == -EINTR;
     return r < 0 && r != -ETIME && r != -EINTR && r != -EBUSY && r != -EAGAIN ? r : 0;
 }
 

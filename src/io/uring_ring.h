@@ -50,6 +50,7 @@ struct ring {
     unsigned enter_flags; /* that each io_uring_enter(2) has */
     bool deferred;        /* completions come in ring_enter() only */
     bool enabled;
+    bool interrupted; /* a signal has ended an enter; whoever sees to it clears it */
 };
 
 /* Returns 0, or -errno with 'err' saying which step the kernel or a sandbox refused, or what there is no memory for.

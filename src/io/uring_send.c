@@ -5,23 +5,37 @@
  * told.
  *
  * A send that does not go out whole is *stalled*: its bytes move to a buffer of the pool, since those of the ring belong
- * to everybody, and the kernel finishes it when there is room. So a client that does not read costs what it costs with
- * the other engines.
+ * to everybody, and it is tried again when a poll says that there is room. So a client that does not read costs what it
+ * costs with the other engines. (Left to the kernel, a send that waits polls for itself, and after 128 times, as
+ * APOLL_MAX_RETRY in io_uring/poll.c has it, gets a thread to block in, of which there are few.)
+ *
+ * A send that got nothing though there was room was *refused*, as happens when TCP as a whole is short of memory, and now
+ * and then for a moment: a poll would say at once that there is room, so it naps.
  *
  * SPDX-License-Identifier: MIT */
 #include "uring.h"
 
 #include "../net/trace.h"
 
+/* It is over, whole or not, when the enter returns that submits it. */
+static void try_now(struct io *io, struct slot *slot)
+{
+    struct uring_state *s = state_of(io);
+    struct io_sock *sock = slot->sock;
+
+    submit_send(io, slot);
+    sock->sending->sock = sock;
+    sock->sending->queued = s->sends;
+    s->sends = sock->sending;
+}
+
 void send_start(struct io *io, struct slot *slot)
 {
     struct uring_state *s = state_of(io);
     struct io_sock *sock = slot->sock;
 
-    submit_send(io, slot, false);
-    sock->sending->sock = sock;
-    sock->sending->queued = s->sends;
-    s->sends = sock->sending;
+    slot->state &= (uint16_t)~REFUSED;
+    try_now(io, slot);
     /* relaxed is only who hears of the next bytes anyway: nothing is there yet, and the kernel will say */
     s->prompt += !sock->relaxed || *kept_by(sock) || (slot->state & (ARMED | DISARMING)) != ARMED;
 }
@@ -34,7 +48,7 @@ static void stall(struct io *io, struct slot *slot)
     sock->sending = lent_copy_out(io, sock->sending);
     kept_copy_out(io, sock);
     submit_disarm(io, slot);
-    submit_send(io, slot, true);
+    submit_room(io, slot);
 }
 
 static const unsigned char *unsent_of(const struct io_sock *sock)
@@ -51,6 +65,7 @@ static void account(struct io *io, struct slot *slot, int result)
     if (result > 0) {
         sock->unsent -= (uint32_t)result;
         sock->moved_ns = io->now_ns;
+        slot->state &= (uint16_t)~REFUSED;
     }
     if (sock->unsent == 0)
         return;
@@ -63,31 +78,35 @@ static void account(struct io *io, struct slot *slot, int result)
 /* It is over, or waits for room. */
 static void send_ended(struct io *io, struct slot *slot)
 {
-    slot->state &= (uint16_t) ~(SENDING | STALLED);
+    slot->state &= (uint16_t)~SENDING;
     if (slot->failed == EAGAIN)
         stall(io, slot);
     else
         slot->state |= SENT;
 }
 
-static void trace_completion(const struct io_sock *sock, int result)
-{
-    trace_cqe_send(sock->fd, unsent_of(sock), sock->unsent, result);
-}
-
 void send_fell_short(struct io *io, struct slot *slot, int result)
 {
+    const struct io_sock *sock = slot->sock;
+
     if (tracing())
-        trace_completion(slot->sock, result);
+        trace_cqe_send(sock->fd, unsent_of(sock), sock->unsent, result);
     account(io, slot, result);
 }
 
-void send_stalled_over(struct io *io, struct slot *slot, int result)
+void send_has_room(struct slot *slot, int result)
 {
-    if (tracing())
-        trace_completion(slot->sock, result);
-    account(io, slot, result);
-    send_ended(io, slot);
+    slot->state &= (uint16_t)~STALLED;
+    if (result != -ECANCELED)
+        slot->state |= REFUSED; /* unless something goes out now */
+}
+
+void send_again(struct io *io, struct slot *slot)
+{
+    if (slot->sock->out != IO_SEND || (slot->state & (SENDING | STALLED)))
+        return;
+    try_now(io, slot);
+    state_of(io)->prompt++;
 }
 
 /* Nothing was heard of those that went out, and they did at once: a turn that waited afterwards, perhaps for long, does

@@ -14,6 +14,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#define NAP_NS (10 * NS_PER_MS)
+
 void submit_now(struct io *io)
 {
     (void)ring_enter(&state_of(io)->ring, 0, 0);
@@ -139,19 +141,33 @@ void submit_disarm(struct io *io, struct slot *slot)
     submit_cancel(io, slot, KIND_RECV);
 }
 
-void submit_send(struct io *io, struct slot *slot, bool wait)
+void submit_send(struct io *io, struct slot *slot)
 {
     struct io_uring_sqe *sqe = sqe_of(io);
     const struct io_sock *sock = slot->sock;
-    int flags = MSG_NOSIGNAL | MSG_WAITALL | (wait ? 0 : MSG_DONTWAIT);
 
     io_uring_prep_send(sqe, sock->fd, sock->sending->data + sock->sending->len - sock->unsent,
-                       sock->unsent, flags);
-    sqe->flags |= wait ? 0 : IOSQE_CQE_SKIP_SUCCESS;
+                       sock->unsent, MSG_NOSIGNAL | MSG_WAITALL | MSG_DONTWAIT);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     faults_cut(&state_of(io)->faults, sqe);
-    name(io, sqe, slot, wait ? KIND_STALLED : KIND_SEND);
-    slot->state |= wait ? STALLED : SENDING;
+    name(io, sqe, slot, KIND_SEND);
+    slot->state |= SENDING;
     slot->failed = 0;
     if (tracing())
-        trace_sqe_send(sock->fd, sock->unsent, wait);
+        trace_sqe_send(sock->fd, sock->unsent, false);
+}
+
+void submit_room(struct io *io, struct slot *slot)
+{
+    static struct __kernel_timespec nap = {.tv_nsec = NAP_NS};
+    struct io_uring_sqe *sqe = sqe_of(io);
+
+    if (slot->state & REFUSED)
+        io_uring_prep_timeout(sqe, &nap, 0, 0);
+    else
+        io_uring_prep_poll_add(sqe, slot->sock->fd, POLLOUT);
+    name(io, sqe, slot, KIND_ROOM);
+    slot->state |= STALLED;
+    if (tracing())
+        trace_sqe_send(slot->sock->fd, slot->sock->unsent, true);
 }

@@ -49,8 +49,8 @@ static void take(struct io *io, const struct io_uring_cqe *cqe)
     case KIND_RECV:
         receive_completed(io, slot, cqe);
         break;
-    case KIND_STALLED:
-        send_stalled_over(io, slot, cqe->res);
+    case KIND_ROOM:
+        send_has_room(slot, cqe->res);
         break;
     case KIND_POLL:
         slot->state &= (uint16_t)~POLLED;
@@ -98,11 +98,12 @@ void turn_collect(struct io *io)
 
 /* --- the enter, and what follows from it --------------------------------------------------------- */
 
-/* Is there nothing to do but to wait for the kernel? */
+/* Is there nothing to do but to wait for the kernel? (A submission that found the queue full may have collected something.) */
 static bool may_wait(const struct uring_state *s)
 {
     return s->prompt == 0 && list_empty(&s->ready) && list_empty(&s->later) &&
-           list_empty(&s->starved) && !faults_pending(&s->faults);
+           list_empty(&s->starved) && !s->woken && !s->doors_due && !s->sweep_due &&
+           !faults_pending(&s->faults);
 }
 
 /* A deadline that is far is left to an *alarm*, a timeout of the ring that stays while turns go by: a limit of the wait's own
@@ -158,6 +159,11 @@ static void look_around(struct io *io)
 {
     struct uring_state *s = state_of(io);
 
+    if (atomic_load_explicit(&io->interrupted, memory_order_relaxed) || s->ring.interrupted) {
+        atomic_store(&io->interrupted, false);
+        s->ring.interrupted = false;
+        receive_doubt(io);
+    }
     if (s->doors_due) {
         s->doors_due = false;
         doors_look(io);

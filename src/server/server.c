@@ -194,6 +194,12 @@ void server_toggle_accepting(struct server *server)
     io_wake(server->workers[0]->io);
 }
 
+void server_interrupted(struct server *server)
+{
+    for (unsigned i = 0; i < server->n_workers; i++)
+        io_interrupted(server->workers[i]->io);
+}
+
 void server_hand_over(struct server *server, pid_t successor, const bool *handed)
 {
     server->successor = successor;

@@ -137,6 +137,9 @@ void server_stop(struct server *server);
 void server_tell_stats(struct server *server);
 void server_toggle_accepting(struct server *server);
 
+/* A signal came (io_interrupted()). Likewise safe. */
+void server_interrupted(struct server *server);
+
 /* Another process serves the listeners that 'handed' marks, an entry for each: accept nobody there any more,
  * drain, and end. Called by the thread of takeover.h, once. */
 void server_hand_over(struct server *server, pid_t successor, const bool *handed);

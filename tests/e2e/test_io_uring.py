@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from conftest import eventually, fill, fin_sent, receive_all, receive_exactly, reset
+from conftest import PATIENCE, eventually, fill, fin_sent, receive_all, receive_exactly, reset
 from evil_client import ENDURE, Crowd, never_readers
 from sockets import unacknowledged
 
@@ -204,6 +204,23 @@ def test_who_waits_for_clients_does_not_wait_for_a_disk(uring, tmp_path):
     assert features and waits
     able = decoded(features[0], "NO_IOWAIT", 1 << 17)
     assert [decoded(flags, "NO_IOWAIT", 1 << 7) for flags in waits] == [able] * len(waits)
+
+
+def test_a_client_that_reads_slowly_gets_no_thread(uring):
+    """Left to itself the kernel gives one to a send that waits again and again, and there are few of them."""
+    srv = uring("-w", "1", "-q", "--buffer", "1m", "--sndbuf", "16k")
+    data = random.Random(5).randbytes(6 << 20)
+    for _ in range(4):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            sock.settimeout(PATIENCE)
+            sock.connect(("127.0.0.1", srv.port))
+            sender = threading.Thread(target=sock.sendall, args=(data,))
+            sender.start()
+            assert receive_exactly(sock, len(data)) == data
+            sender.join()
+    names = {task.joinpath("comm").read_text().strip() for task in pathlib.Path(f"/proc/{srv.pid}/task").iterdir()}
+    assert not [name for name in names if name.startswith("iou-")]  # they stay for 5 s (io_uring/io-wq.c)
 
 
 # --- few buffers --------------------------------------------------------------------------------

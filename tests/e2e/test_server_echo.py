@@ -118,6 +118,54 @@ def test_urgent_byte_while_the_server_stands_still(echo):
         assert receive_exactly(sock, 5) == b"ab!cd"
 
 
+# rows: P10
+@pytest.mark.parametrize("ends", [False, True], ids=["goes on", "ends"])
+@pytest.mark.parametrize("before", ["quiet for long", "just served", "new"])
+def test_urgent_bytes_before_any_other_while_the_server_stands_still(echo, before, ends):
+    """A receive that begins at an urgent mark finds nothing while a signal is pending, and nobody says so later."""
+    server = echo()
+    for _ in range(6):  # a new one may be accepted before or after
+        with server.connect() as sock:
+            if before != "new":
+                sock.sendall(b"x")
+                assert sock.recv(1) == b"x"
+            if before == "quiet for long":
+                time.sleep(0.25)  # whoever was active is looked at again for so long
+            server.signal(signal.SIGSTOP)
+            sock.send(b"!", socket.MSG_OOB)
+            if ends:
+                sock.send(b"?", socket.MSG_OOB)
+                sock.sendall(b"c")
+                sock.shutdown(socket.SHUT_WR)
+            server.signal(signal.SIGCONT)
+            assert (receive_all(sock) if ends else sock.recv(1)) == (b"!?c" if ends else b"!")
+
+
+# rows: P10
+def test_urgent_bytes_while_signals_come(echo):
+    """Signals that are handled are pending for a moment, too."""
+    server = echo("-q")
+    over = threading.Event()
+
+    def ask_for_figures():
+        while not over.wait(0.0002):
+            server.signal(signal.SIGUSR1)
+
+    asking = threading.Thread(target=ask_for_figures)
+    asking.start()
+    try:
+        for _ in range(100):
+            with server.connect() as sock:
+                sock.sendall(b"x")
+                assert sock.recv(1) == b"x"
+                sock.send(b"!", socket.MSG_OOB)
+                sock.shutdown(socket.SHUT_WR)
+                assert receive_all(sock) == b"!"
+    finally:
+        over.set()
+        asking.join()
+
+
 # rows: P04 P05
 def test_data_and_fin_at_once(echo):
     """A FIN right behind the data raises no second edge."""

@@ -247,6 +247,9 @@ def test_a_storm_of_pauses(echo):
     assert receive_exactly(newcomer, 5) == b"hello"
     newcomer.close()
     srv.wait_log("client 11 left")
+    srv.signal(signal.SIGUSR1)
+    srv.wait_log("reads/s")  # now it has seen to all that came before, and perhaps shut once more
+    is_served()
     talkers.end()
 
 

@@ -3,10 +3,13 @@
  * SPDX-License-Identifier: MIT */
 #include "contract.h"
 
+#include "base/process.h"
 #include "net/sock.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -171,6 +174,46 @@ static void a_chain_of_accepts_starves_nobody(struct world *w)
         close(callers[i]);
 }
 
+/* More requests than a queue to the kernel holds, all of them made while it is asked for an event: what is heard meanwhile, to
+ * make room for them, is told. (Nobody answers the calls, so nothing else would end the wait.) */
+static void a_wake_up_is_heard_among_thousands_of_requests(struct world *w)
+{
+    enum { CALLS = 4200 };
+    int64_t before_ns = clock_now_ns();
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), first;
+    struct io_sock *socks;
+    struct addr addr;
+
+    if (io_thread_per_client(w->io) || process_raise_nofile() < CALLS + 100) {
+        close(listener);
+        return; /* each call would block, or there are not as many descriptors */
+    }
+    assert_int_equal(listen(listener, 0), 0); /* at a port of the kernel's choice */
+    assert_int_equal(sock_local(&addr, listener), 0);
+    addr.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    first = call(&addr); /* and the queue is full */
+    socks = calloc(CALLS, sizeof *socks);
+    assert_non_null(socks);
+    for (int i = 0; i < CALLS; i++) {
+        io_sock_init(&socks[i], sock_create(AF_INET, NULL));
+        io_connect(w->io, &socks[i], &addr);
+    }
+    io_wake(w->io);
+    assert_int_equal(next(w).op, IO_WAKE);
+    assert_true(clock_now_ns() - before_ns < PATIENCE_NS);
+    for (int i = 0; i < CALLS; i++)
+        io_cancel(w->io, &socks[i]);
+    for (int i = 0; i < CALLS; i++) {
+        struct io_event ev = next(w);
+
+        assert_int_equal(ev.result, -ECANCELED);
+        io_close(w->io, ev.sock);
+    }
+    free(socks);
+    close(first);
+    close(listener);
+}
+
 /* However long the queue: a wake-up, another socket and the clock are seen meanwhile. */
 static void a_chain_of_accept_and_cancel_starves_nobody(struct world *w)
 {
@@ -288,6 +331,7 @@ int main(void)
         FACT(a_later_deadline_behind_a_far_one),
         FACT(a_busy_socket_does_not_starve_the_others),
         FACT(a_chain_of_accepts_starves_nobody),
+        FACT(a_wake_up_is_heard_among_thousands_of_requests),
         FACT(a_chain_of_accept_and_cancel_starves_nobody),
         FACT(a_chain_of_sends_starves_nobody),
         FACT(waiting_is_spinning_for_who_may),
