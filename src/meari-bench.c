@@ -69,19 +69,19 @@ static void hear_interval(void *user, const struct result *so_far, const struct 
     outputs_interval(a->out, so_far, record);
 }
 
-/* A trial whose condition holds may fail for another reason. */
+/* With the reason: a trial may fail though its condition holds. */
 static void hear_trial(void *user, double rate, bool held, const struct result *r)
 {
     struct audience *a = user;
     char found[CONDITION_TEXT_MAX], reached[FIGURE_MAX];
 
-    if (held || !condition_holds(a->wanted, r))
+    if (!result_good(r))
+        snprintf(found, sizeof found, "not every echo came back");
+    else if (held || !condition_holds(a->wanted, r))
         condition_found(found, a->wanted, r);
-    else if (result_good(r))
+    else
         snprintf(found, sizeof found, "only %s messages/s were reached",
                  rate_text(reached, result_rate(r)));
-    else
-        snprintf(found, sizeof found, "not every echo came back");
     progress_trial(&a->progress, rate, held, found);
 }
 

@@ -1,5 +1,6 @@
 """The highest rate (--find-max): of an echo that cannot do more than a known one, and of some that are broken."""
 
+import re
 import signal
 import socket
 
@@ -52,6 +53,16 @@ def test_a_wrong_echo_ends_the_search():
                            f"127.0.0.1:{fake.port}", code=1)
         assert wrong == [len(fake.live)]  # two that agreed, and the wrong one
     assert report.kinds() == {"changed": 1}
+
+
+def test_connections_that_end_hold_at_no_rate():
+    """That is no matter of the condition, and the trials say so."""
+    with FakeServer(lambda conn: None) as fake:
+        code, out, err = run_plain("-c", 1, "-R", 2, "-d", "5ms", "-O", "1ms", "--find-max", "p99<10s",
+                                   f"127.0.0.1:{fake.port}")
+    assert code == 1
+    assert re.search(r"^highest rate  none held, \S+ did not$", out, re.M)
+    assert set(re.findall("messages/s: (.*)", err)) == {"does not hold, not every echo came back"}
 
 
 def test_a_search_that_keeps_quiet():
