@@ -167,9 +167,8 @@ static void sweep_slot(struct io *io, struct slot *slot)
     if (ev.buf) {
         kept_add(slot->sock, ev.buf);
         note_fresh(io, slot);
-    } else {
-        slot->state |=
-            ENDED; /* an error is told once, and now it was; and nobody may tell the armed one of the end */
+    } else { /* an error is told once, and now it was; and of the end the armed one may never hear */
+        slot->state |= ENDED;
         slot->end = code_of(ev.result);
     }
     if (slot->sock->in == IO_RECV)
