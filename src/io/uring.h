@@ -164,7 +164,7 @@ void send_start(struct io *io, struct slot *slot);
 void send_fell_short(struct io *io, struct slot *slot, int result);
 
 /* There is room, or it is time to look: the send is tried again when its socket's turn comes (send_again()). */
-void send_has_room(struct slot *slot, int result);
+void send_has_room(struct io *io, struct slot *slot, int result);
 
 /* Is there a send that is neither with the kernel nor over? Then it goes on. */
 void send_again(struct io *io, struct slot *slot);

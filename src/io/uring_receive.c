@@ -213,6 +213,9 @@ void receive_feed_starved(struct io *io)
             list_append(&s->ready, node);
         } else {
             submit_receive(io, slot);
+            /* a send may have something to tell meanwhile, or go on */
+            if (slot->sock->out == IO_SEND)
+                make_ready(s, slot->sock);
         }
     }
 }

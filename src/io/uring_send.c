@@ -94,11 +94,13 @@ void send_fell_short(struct io *io, struct slot *slot, int result)
     account(io, slot, result);
 }
 
-void send_has_room(struct slot *slot, int result)
+void send_has_room(struct io *io, struct slot *slot, int result)
 {
     slot->state &= (uint16_t)~STALLED;
     if (result != -ECANCELED)
         slot->state |= REFUSED; /* unless something goes out now */
+    /* also if it is starved: then it receives again as well */
+    make_ready(state_of(io), slot->sock);
 }
 
 void send_again(struct io *io, struct slot *slot)

@@ -50,8 +50,8 @@ static void take(struct io *io, const struct io_uring_cqe *cqe)
         receive_completed(io, slot, cqe);
         break;
     case KIND_ROOM:
-        send_has_room(slot, cqe->res);
-        break;
+        send_has_room(io, slot, cqe->res);
+        return;
     case KIND_POLL:
         slot->state &= (uint16_t)~POLLED;
         break;
