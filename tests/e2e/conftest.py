@@ -71,6 +71,8 @@ class Server:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=env, pass_fds=pass_fds, preexec_fn=preexec)
         self.stopped = False
+        # while threads are being made ThreadSanitizer may give a signal to one of its own, for good
+        self.loses_signals = sanitizer_in(build) == b"tsan"
         self.serves_fresh_clients = True
         self.gives_little_time = not {"--idle-timeout", "--max-lifetime"}.isdisjoint(args)
         self.port = None
@@ -139,6 +141,9 @@ class Server:
         return sock
 
     def signal(self, signo):
+        if self.loses_signals:
+            time.sleep(0.02)
+            self.loses_signals = False
         os.kill(self.pid, signo)
 
     @contextlib.contextmanager

@@ -38,6 +38,7 @@ static bool matches(const char *pattern, const char *text, regmatch_t *groups)
 static const char schemes[] = "^([^:]*)://";
 static const char digits[] = "^[0-9]+$";
 static const char bracketed[] = "^\\[([^]]*)\\]:([0-9]+)$";
+static const char lone_bracketed[] = "^\\[([^]]*)\\]$";
 static const char pair[] = "^([^:]*):([0-9]+)$";
 static const char lone_host[] = "^([^:]+|[^:]*:[^:]*:.*)$";
 
@@ -84,6 +85,8 @@ static int expect(struct endpoint *e, char **operands, int n)
         scheme = true;
         text += 6;
     }
+    if (!scheme && n > 1 && matches(lone_bracketed, text, g))
+        return is_v6(text, g[1]) && set(e, text, g[1], operands[1]) ? 2 : 0;
     if (*text == '[')
         return matches(bracketed, text, g) && is_v6(text, g[1]) &&
                set(e, text, g[1], text + g[2].rm_so);

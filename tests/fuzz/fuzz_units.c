@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <strings.h>
 
 /* not in ISO C, and known to both compilers */
 __extension__ typedef unsigned __int128 wide;
@@ -43,7 +44,7 @@ static size_t multiply(unsigned char *out, const char *digits, size_t n, uint64_
 
 /* What it should be: 0 and the value, -EINVAL or -ERANGE. */
 static int expect(uint64_t *ret, const char *text, const struct unit *units, size_t n,
-                  uint64_t most)
+                  uint64_t most, int (*compare)(const char *, const char *))
 {
     size_t whole = strspn(text, "0123456789"), places = 0, used;
     const char *rest = text + whole;
@@ -60,7 +61,7 @@ static int expect(uint64_t *ret, const char *text, const struct unit *units, siz
         rest += 1 + places;
     }
     for (size_t i = 0; i < n; i++)
-        if (strcmp(rest, units[i].name) == 0)
+        if (compare(rest, units[i].name) == 0)
             scale = units[i].scale;
     if (whole == 0 || scale == 0)
         return -EINVAL;
@@ -84,7 +85,8 @@ static int expect(uint64_t *ret, const char *text, const struct unit *units, siz
     return r;
 }
 
-#define EXPECT(ret, text, units, most) expect(ret, text, units, sizeof units / sizeof *units, most)
+#define EXPECT(ret, text, units, most, compare) \
+    expect(ret, text, units, sizeof units / sizeof *units, most, compare)
 
 /* "12.3 KiB": never more than the room promised, and within half of what is shown. */
 static void check_texts(uint64_t number)
@@ -122,17 +124,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r;
 
     r = units_count(&value, text);
-    HOLDS(r == EXPECT(&wanted, text, counts, UINT64_MAX));
+    HOLDS(r == EXPECT(&wanted, text, counts, UINT64_MAX, strcasecmp));
     HOLDS(value == (r == 0 ? wanted : untouched));
 
     value = untouched;
     r = units_bytes(&value, text);
-    HOLDS(r == EXPECT(&wanted, text, bytes, UINT64_MAX));
+    HOLDS(r == EXPECT(&wanted, text, bytes, UINT64_MAX, strcasecmp));
     HOLDS(value == (r == 0 ? wanted : untouched));
     check_texts(r == 0 ? value : size);
 
     r = units_duration(&span, text);
-    HOLDS(r == EXPECT(&wanted, text, times, INT64_MAX));
+    HOLDS(r == EXPECT(&wanted, text, times, INT64_MAX, strcmp));
     HOLDS(span == (int64_t)(r == 0 ? wanted : untouched));
     if (r == 0)
         check_texts((uint64_t)span << 1);
