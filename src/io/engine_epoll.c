@@ -43,7 +43,7 @@ enum {
     CANCEL_IN = 1 << 5, /* do not wait any longer */
     CANCEL_OUT = 1 << 6,
     LISTENS = 1 << 7,
-    RETRIES = 1 << 8, /* is among the 'unwatched' though it is watched: has_room() */
+    RETRIES = 1 << 8, /* is among the 'unwatched' though it is watched: is_ready() */
 };
 
 struct epoll_state {
@@ -200,23 +200,19 @@ static void retry_later(struct io *io, struct io_sock *sock)
     list_append(&s->unwatched, &sock->run);
 }
 
-/* A send that would block though the socket has room was refused for want of memory for TCP as a whole. When that is over
- * nobody is told: the next edge comes with the next ACK, and nothing may be under way that would be acknowledged. (The
- * kernel's own wait, of a blocking send, is a nap then: sk_stream_wait_memory in net/core/stream.c.) */
-static bool has_room(const struct io_sock *sock)
+/* Does the kernel say now that it is ready, though the call has just been told that it would block? That happens twice, and no
+ * edge follows:
+ *
+ *   - A send was refused for want of memory for TCP as a whole. When that is over nobody is told: the next edge comes with
+ *     the next ACK, and nothing may be under way that would be acknowledged. (The kernel's own wait, of a blocking send, is a
+ *     nap then: sk_stream_wait_memory in net/core/stream.c.)
+ *   - A receive at the mark of an urgent byte finds nothing while a signal is pending, whatever is there
+ *     (tcp_recvmsg_locked in net/ipv4/tcp.c). */
+static bool is_ready(const struct io_sock *sock, short events)
 {
-    struct pollfd p = {.fd = sock->fd, .events = POLLOUT};
+    struct pollfd p = {.fd = sock->fd, .events = events};
 
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
-}
-
-/* A receive at the mark of an urgent byte finds nothing while a signal is pending, whatever is there (tcp_recvmsg_locked in
- * net/ipv4/tcp.c), and no edge follows. */
-static bool has_bytes(const struct io_sock *sock)
-{
-    struct pollfd p = {.fd = sock->fd, .events = POLLIN};
-
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+    return poll(&p, 1, 0) == 1 && (p.revents & events);
 }
 
 /* The operation would block. Returns whether it is over all the same: cancelled, or not watchable. */
@@ -227,7 +223,7 @@ static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, 
 
     if (r == 0)
         r = watch(io->state, sock, in ? WATCH_IN : WATCH_OUT);
-    if (r == 0 && op == IO_RECV && (sock->flags & DEEP) && has_bytes(sock)) {
+    if (r == 0 && op == IO_RECV && (sock->flags & DEEP) && is_ready(sock, POLLIN)) {
         struct epoll_state *s = io->state;
 
         if (!list_linked(&sock->run))
@@ -238,7 +234,7 @@ static bool must_wait(struct io *io, struct io_sock *sock, struct io_event *ev, 
         sock->flags &= ~(uint32_t)DEEP;
     if (sock->flags & (in ? WATCH_IN : WATCH_OUT))
         sock->flags |= in ? DRY_IN : DRY_OUT;
-    if (r == 0 && op == IO_SEND && has_room(sock)) {
+    if (r == 0 && op == IO_SEND && is_ready(sock, POLLOUT)) {
         sock->flags = (sock->flags & ~(uint32_t)DRY_OUT) | RETRIES;
         retry_later(io, sock);
         return false;
